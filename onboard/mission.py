@@ -1,0 +1,87 @@
+"""The mission file: camera, orbit, latitude band and budgets, in one YAML that every tool reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onboard.camera import Camera
+from onboard.camera_files import load_camera
+from onboard.errors import MissionError
+from onboard.strict_yaml import Section, number, span, text
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """What is known of the orbit: ranges of altitude (above the ellipsoid) and inclination, or a TLE."""
+
+    altitude_m: tuple[float, float]
+    inclination_deg: tuple[float, float]
+    tle: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Mission:
+    """One camera on one orbit.
+
+    pointing_sigma_deg: 1-sigma of the angle between camera axis and nadir, per axis; gsd_m: ground sampling
+    distance of the catalogue; false_fix_probability: the risk per frame that the operator accepts.
+    """
+
+    name: str
+    camera: Camera
+    orbit: Orbit
+    latitude_band_deg: tuple[float, float]
+    pointing_sigma_deg: float
+    gsd_m: float
+    pack_mb: float
+    latency_ms: float
+    false_fix_probability: float
+
+    @property
+    def altitude_m(self) -> float:
+        """Nominal altitude: the middle of the range."""
+        return sum(self.orbit.altitude_m) / 2
+
+
+def load_mission(path: str | Path) -> Mission:
+    """Read a mission file; raises MissionError with file, line and key, CameraError for its camera."""
+    top = Section.load(path, MissionError)
+    mission = Mission(
+        name=top.take("name", text),
+        camera=load_camera(Path(path).parent / top.take("camera", text)),
+        orbit=_orbit(top.section("orbit")),
+        latitude_band_deg=top.take("latitude_band_deg", span(-90, 90)),
+        pointing_sigma_deg=top.take("pointing_sigma_deg", number(0.001, 30), 1.0),
+        gsd_m=top.take("gsd_m", number(1, 50_000)),
+        false_fix_probability=top.take("false_fix_probability", number(1e-12, 0.1), 1e-4),
+        **_budget(top.section("budget")),
+    )
+    top.done()
+    if mission.latitude_band_deg[1] - mission.latitude_band_deg[0] < 1:
+        raise MissionError(f"{path}: latitude_band_deg spans less than a degree")
+    return mission
+
+
+def _orbit(section: Section) -> Orbit:
+    altitude = section.take("altitude_km", span(100, 50_000))
+    inclination = section.take("inclination_deg", span(0, 180), (0.0, 180.0))
+    tle = section.take("tle", _tle, None)
+    section.done()
+    return Orbit((altitude[0] * 1e3, altitude[1] * 1e3), inclination, tle)
+
+
+def _tle(value: Any) -> tuple[str, str]:
+    if not (isinstance(value, list) and len(value) == 2 and all(isinstance(line, str) for line in value)):
+        raise ValueError("must be a list of the two TLE lines")
+    if not (value[0].startswith("1 ") and value[1].startswith("2 ") and min(map(len, value)) >= 68):
+        raise ValueError("the two lines must start with '1 ' and '2 ' and have 69 characters")
+    return value[0], value[1]
+
+
+def _budget(section: Section) -> dict[str, float]:
+    values = {
+        "pack_mb": section.take("pack_mb", number(0.1, 100_000)),
+        "latency_ms": section.take("latency_ms", number(1, 1e6), 500.0),
+    }
+    section.done()
+    return values
