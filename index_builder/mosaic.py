@@ -4,7 +4,6 @@ Registered as the service ``mosaic`` (onboard/plugins.py), which is how `sim` an
 """
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -101,9 +100,7 @@ class _Layer:
         # A raster that closes on itself wraps; elsewhere its edges are edges.
         self.wraps = abs(self.raster.width * self.step_x_deg - 360.0) < self.step_x_deg / 2
 
-    def sample(
-        self, lat_deg: Array, lon_deg: Array, gsd_m: float
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def sample(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         rgb = np.zeros((*lat_deg.shape, 3), np.uint8)
         nothing = rgb, np.zeros(lat_deg.shape, bool)
         seen = np.isfinite(lat_deg) & np.isfinite(lon_deg)

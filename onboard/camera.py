@@ -38,9 +38,7 @@ class Camera:
         if self.model not in MODELS:
             raise CameraError(f"camera model {self.model!r} is not known; use one of {', '.join(MODELS)}")
         if len(self.distortion) not in MODELS[self.model]:
-            raise CameraError(
-                f"model {self.model} takes {MODELS[self.model]} coefficients, not {len(self.distortion)}"
-            )
+            raise CameraError(f"model {self.model} takes {MODELS[self.model]} coefficients, not {len(self.distortion)}")
         numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
         if not np.all(np.isfinite(numbers)) or min(self.fx, self.fy) <= 0:
             raise CameraError("camera matrix: focal lengths must be positive and every number finite")
@@ -56,7 +54,7 @@ class Camera:
 
     def rays(self, pixels: ArrayLike) -> Array:
         """Unit directions (N, 3) in camera axes of pixels (N, 2)."""
-        points = np.asarray(pixels, np.float64).reshape(-1, 1, 2)
+        points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2)
         if self.model == "equidistant":
             coefficients = np.array(self.distortion or (0.0,) * 4)
             xy = cv2.fisheye.undistortPoints(points, self.matrix, coefficients)
@@ -68,19 +66,24 @@ class Camera:
 
     def project(self, points_cam: ArrayLike) -> Array:
         """Pixels (N, 2) of points (N, 3) in camera axes; NaN behind the camera."""
-        points = np.asarray(points_cam, np.float64).reshape(-1, 3)
+        return self.project_with_slope(points_cam)[0]
+
+    def project_with_slope(self, points_cam: ArrayLike) -> tuple[Array, Array]:
+        """Pixels (N, 2) and their derivatives (N, 2, 3) by the point; NaN pixels behind the camera."""
+        points = np.ascontiguousarray(points_cam, np.float64).reshape(-1, 3)
+        if len(points) == 0:
+            return np.empty((0, 2)), np.empty((0, 2, 3))
         ahead = points[:, 2] > 1e-9 * np.abs(points).max(initial=1.0)
         safe = np.where(ahead[:, None], points, (0.0, 0.0, 1.0)).reshape(-1, 1, 3)
-        if len(points) == 0:
-            return np.empty((0, 2))
         zero = np.zeros(3)
         if self.model == "equidistant":
-            pixels, _ = cv2.fisheye.projectPoints(
-                safe, zero, zero, self.matrix, np.array(self.distortion or (0.0,) * 4)
-            )
+            coefficients = np.array(self.distortion or (0.0,) * 4)
+            pixels, slopes = cv2.fisheye.projectPoints(safe, zero, zero, self.matrix, coefficients)
+            by_translation = slopes[:, 11:14]  # after focal lengths, centre, distortion and rotation
         else:
-            pixels, _ = cv2.projectPoints(safe, zero, zero, self.matrix, np.array(self.distortion))
-        return np.where(ahead[:, None], pixels.reshape(-1, 2), np.nan)
+            pixels, slopes = cv2.projectPoints(safe, zero, zero, self.matrix, np.array(self.distortion))
+            by_translation = slopes[:, 3:6]  # after rotation
+        return np.where(ahead[:, None], pixels.reshape(-1, 2), np.nan), by_translation.reshape(-1, 2, 3)
 
     def pixel_grid(self) -> Array:
         """All pixel centres, (height * width, 2), row by row."""

@@ -98,15 +98,15 @@ def distance_m(lat_a_deg: ArrayLike, lon_a_deg: ArrayLike, lat_b_deg: ArrayLike,
     return 2 * EARTH_RADIUS_M * np.arcsin(np.clip(chord / 2, 0, 1))
 
 
-def destination(lat_deg: ArrayLike, lon_deg: ArrayLike, azimuth_deg: ArrayLike, way_m: ArrayLike) -> tuple[Array, Array]:
+def destination(
+    lat_deg: ArrayLike, lon_deg: ArrayLike, azimuth_deg: ArrayLike, way_m: ArrayLike
+) -> tuple[Array, Array]:
     """Latitude and longitude reached from a point along an azimuth, on the mean sphere."""
     lat, lon = np.radians(lat_deg, dtype=np.float64), np.radians(lon_deg, dtype=np.float64)
     azimuth, arc = np.radians(azimuth_deg, dtype=np.float64), np.asarray(way_m, np.float64) / EARTH_RADIUS_M
     sin_lat = np.sin(lat) * np.cos(arc) + np.cos(lat) * np.sin(arc) * np.cos(azimuth)
     out_lat = np.arcsin(np.clip(sin_lat, -1, 1))
-    out_lon = lon + np.arctan2(
-        np.sin(azimuth) * np.sin(arc) * np.cos(lat), np.cos(arc) - np.sin(lat) * sin_lat
-    )
+    out_lon = lon + np.arctan2(np.sin(azimuth) * np.sin(arc) * np.cos(lat), np.cos(arc) - np.sin(lat) * sin_lat)
     return np.degrees(out_lat), wrap_lon_deg(np.degrees(out_lon))
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.errors import MissionError
@@ -85,3 +87,24 @@ def _budget(section: Section) -> dict[str, float]:
     }
     section.done()
     return values
+
+
+def mission_yaml(mission: Mission, camera_file: str) -> str:
+    """The mission as a file's text, its camera named ``camera_file``; `load_mission` reads it back."""
+    orbit: dict[str, Any] = {
+        "altitude_km": [value / 1e3 for value in mission.orbit.altitude_m],
+        "inclination_deg": list(mission.orbit.inclination_deg),
+    }
+    if mission.orbit.tle:
+        orbit["tle"] = list(mission.orbit.tle)
+    plain = {
+        "name": mission.name,
+        "camera": camera_file,
+        "orbit": orbit,
+        "latitude_band_deg": list(mission.latitude_band_deg),
+        "pointing_sigma_deg": mission.pointing_sigma_deg,
+        "gsd_m": mission.gsd_m,
+        "false_fix_probability": mission.false_fix_probability,
+        "budget": {"pack_mb": mission.pack_mb, "latency_ms": mission.latency_ms},
+    }
+    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None)

@@ -1,0 +1,43 @@
+# make venv   everything but torch, into .venv
+# make demo   the main job on real imagery, start to end
+# make test   every test   ·   make lint   style, types, import contracts
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: venv train-venv demo test lint pack bench-real bench-localize clean
+
+venv: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ground,demo,dev]'
+	touch $@
+
+train-venv: venv
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+
+demo: venv
+	$(BIN)/nadir demo --out demo
+
+test: venv
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The packaged pack, from the mosaic that ../shared brings (about 10 minutes on 2 cores).
+DATA ?= ../shared/data
+pack: venv
+	$(BIN)/nadir index build --mission index_builder/missions/iss-405km.yaml \
+	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0
+
+# Real photographs: solved and wrong apart, by label, RootSIFT-VLAD retrieval with homographies beside it.
+bench-real: venv
+	$(BIN)/python -m tests.bench_real $(DATA)/iss
+
+clean:
+	rm -rf .venv demo runs build *.egg-info

@@ -1,0 +1,150 @@
+"""``nadir export train | quantize | evaluate``: each a stage from files to files that can be rerun alone."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from onboard.camera_files import load_camera
+from onboard.encoder import Encoder
+from onboard.errors import MissingPackageError
+from onboard.plugins import service
+
+
+def add_verb(subparsers: argparse._SubParsersAction) -> None:
+    actions = subparsers.add_parser("export", help="train, quantize and measure the encoder").add_subparsers(
+        metavar="ACTION", required=True
+    )
+    train = actions.add_parser("train", help="mosaic to encoder.onnx, by metric learning on rendered looks")
+    _earth_arguments(train)
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
+    train.add_argument("--steps", type=int, default=2000, help="steps of 64 pairs (default: %(default)s)")
+    train.add_argument("--span-km", type=float, default=320.0, help="ground seen by the network (%(default)s)")
+    train.add_argument("--threads", type=int, default=2)
+    train.set_defaults(run=run_train)
+
+    quantize = actions.add_parser("quantize", help="encoder.onnx to INT8 (explicit Q/DQ)")
+    _earth_arguments(quantize)
+    quantize.add_argument("model", type=Path, metavar="ENCODER.onnx")
+    quantize.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
+    quantize.add_argument("--views", type=int, default=512, help="to calibrate on (default: %(default)s)")
+    quantize.set_defaults(run=run_quantize)
+
+    evaluate = actions.add_parser("evaluate", help="recall on simulated looks and real frames, as JSON")
+    _earth_arguments(evaluate)
+    evaluate.add_argument("models", type=Path, nargs="+", metavar="MODEL.onnx")
+    evaluate.add_argument("--frames", type=Path, metavar="DIR", help="a folder with frames.csv")
+    evaluate.add_argument("--camera", type=Path, help="overrides the camera named in frames.csv (it may have a mask)")
+    evaluate.add_argument("--band", type=float, nargs=2, default=(-56.0, 56.0), metavar=("SOUTH", "NORTH"))
+    evaluate.add_argument("--spacing-km", type=float, default=50.0)
+    evaluate.add_argument("--looks", type=int, default=1000, help="simulated queries (default: %(default)s)")
+    evaluate.add_argument("--out", type=Path, required=True, metavar="RECALL.json")
+    evaluate.set_defaults(run=run_evaluate)
+
+
+def _earth_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif")
+    parser.add_argument("--month", type=Path, nargs="*", default=[], metavar="PICTURE",
+                        help="the whole Earth in another season, equirectangular, for looks")  # fmt: skip
+    parser.add_argument("--earth-px", type=int, default=16200, help="columns kept in memory (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    try:
+        import torch
+
+        from export.model_file import write_onnx
+        from export.network import NetworkSettings
+        from export.train import TrainSettings, fit
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    torch.set_num_threads(arguments.threads)
+    network = NetworkSettings(span_m=arguments.span_km * 1e3)
+    train = TrainSettings(seed=arguments.seed, steps=arguments.steps)
+    state = fit(_studio(arguments, network.span_m, network.size), network, train, arguments.out)
+    write_onnx(state.network, network, arguments.out / "encoder.onnx")
+    print(f"{arguments.out / 'encoder.onnx'}: written", file=sys.stderr)
+    return 0
+
+
+def run_quantize(arguments: argparse.Namespace) -> int:
+    try:
+        from export.quantize import calibration_views, quantize
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"quantizing needs the package {error.name!r}: pip install 'nadir[train]'"
+        ) from error
+    encoder = Encoder(arguments.model)
+    views = calibration_views(
+        _studio(arguments, encoder.span_m, encoder.size), encoder.turns, arguments.views, arguments.seed
+    )
+    quantize(arguments.model, arguments.out, views)
+    sizes = arguments.model.stat().st_size, arguments.out.stat().st_size
+    print(f"{arguments.out}: {sizes[1] / 1e3:.0f} kB (was {sizes[0] / 1e3:.0f} kB); "
+          "what it costs: nadir export evaluate BOTH", file=sys.stderr)  # fmt: skip
+    return 0
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    from export.evaluate import by_label, encode_all, hit_ranks, random_ranks, recall, simulated_queries
+    from export.frames import frame_views, read_frames
+
+    frames = read_frames(arguments.frames) if arguments.frames else []
+    camera = load_camera(arguments.camera) if arguments.camera else None
+    encoders = {str(model): Encoder(model) for model in arguments.models}
+    mosaic, build_cells = service("mosaic")(*arguments.mosaic), service("cells")
+    first = next(iter(encoders.values()))
+    studio = _studio(arguments, first.span_m, first.size)
+    with _bar("looks", arguments.looks) as bar:
+        looks, look_places = simulated_queries(studio, arguments.looks, arguments.seed, bar.update)
+    frame_places = [(frame.lat_deg, frame.lon_deg) for frame in frames]
+    labels = [frame.label for frame in frames]
+    band = tuple(arguments.band)
+    report: dict[str, Any] = {
+        "settings": {key: str(value) for key, value in vars(arguments).items() if key != "run"}, "models": {},
+    }  # fmt: skip
+    for name, encoder in encoders.items():
+        with _bar(f"cells of {Path(name).name}", 1) as bar:
+            table = build_cells(mosaic, encoder, band, arguments.spacing_km * 1e3, _shown(bar))
+        entry: dict[str, Any] = {"bytes": Path(name).stat().st_size, "cells": len(table)}
+        entry["simulated_held_out"] = recall(hit_ranks(table, encode_all(encoder, looks), look_places))
+        views = list(frame_views(frames, encoder, camera))
+        entry["real"] = by_label(hit_ranks(table, encode_all(encoder, views), frame_places), labels)
+        report["models"][name] = entry
+    report["random_codes"] = {
+        "simulated_held_out": recall(random_ranks(table, look_places, encoder.turns)),
+        "real": by_label(random_ranks(table, frame_places, encoder.turns), labels),
+    }
+    part = arguments.out.with_name(arguments.out.name + ".part")
+    part.write_text(json.dumps(report, indent=1) + "\n")
+    part.replace(arguments.out)
+    print(json.dumps(report))
+    return 0
+
+
+def _studio(arguments: argparse.Namespace, span_m: float, size: int) -> Any:
+    from export.earth import load_earth
+    from export.looks import Studio
+    from export.noise import Noise
+
+    with _bar("reading the mosaic", 1) as bar:
+        earth = load_earth(
+            service("mosaic")(*arguments.mosaic), arguments.earth_px, tuple(arguments.month), _shown(bar)
+        )
+    return Studio(earth, Noise(arguments.seed), span_m, size)
+
+
+def _bar(stage: str, total: int) -> tqdm:
+    return tqdm(total=total, desc=stage, disable=not sys.stderr.isatty())
+
+
+def _shown(bar: tqdm) -> Any:
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return show

@@ -1,0 +1,106 @@
+"""Mosaic to flight pack, within the byte budget or refused with the numbers."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from index_builder.calibration import wrong_counts
+from index_builder.extraction import extract_landmarks
+from index_builder.mosaic import Mosaic
+from index_builder.pack_writer import PackWriter
+from index_builder.quantization import quantize
+from index_builder.selection import evenly_spread
+from onboard.acceptance import Acceptance, fit_acceptance
+from onboard.errors import BudgetError, MosaicError
+from onboard.landmarks import to_arrays
+from onboard.localizer import Search
+from onboard.mission import Mission
+
+DESCRIPTOR_PARTS = 64  # 4-bit codes a descriptor: 32 bytes lose nothing, 24 do (docs/results.md)
+_PLACE_BYTES = 6  # latitude, longitude, angle, scale
+_LIST_BYTES = 128 * 2 + 4
+_OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, array headers
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """budget_mb: MiB of the whole pack, the mission's when None; calibration_frames: mirrored views that set the
+    acceptance; encoder: an ONNX network to carry."""
+
+    budget_mb: float | None = None
+    calibration_frames: int = 1000
+    seed: int = 0
+
+
+def build_pack(
+    mission: Mission, mosaic: Mosaic, out: Path, options: BuildOptions, progress: Callable[[str, int, int], None]
+) -> Acceptance:
+    """Build and publish the pack; returns its acceptance. ``progress``: stage, done, total.
+
+    Raises MosaicError when the band shows no land, BudgetError when no useful pack fits.
+    """
+    if mosaic.gsd_m > 1.5 * mission.gsd_m:
+        raise MosaicError(
+            f"the mosaic has {mosaic.gsd_m:.0f} m a pixel, the mission's catalogue gsd_m is {mission.gsd_m:.0f}; "
+            "raise gsd_m or bring a finer mosaic"
+        )
+    work = out.with_name(out.name + ".work")
+    landmarks = extract_landmarks(
+        mosaic, mission.latitude_band_deg, mission.gsd_m, work, lambda done, total: progress("extract", done, total)
+    )
+    if len(landmarks) == 0:
+        raise MosaicError(
+            f"no land between latitudes {mission.latitude_band_deg} in {', '.join(map(str, mosaic.paths))}"
+        )
+    budget = (options.budget_mb or mission.pack_mb) * 2**20
+    count, lists = _size_for(budget, len(landmarks))
+    progress("select", 0, 1)
+    landmarks = landmarks[evenly_spread(landmarks.lat_deg, landmarks.lon_deg, landmarks.response, count)]
+    progress("quantize", 0, 1)
+    quantized = quantize(landmarks.descriptors, DESCRIPTOR_PARTS, lists, options.seed)
+    landmarks = landmarks[quantized.order]
+
+    search = Search(bin_m=27 * mission.gsd_m)
+    writer = PackWriter(out, mission)
+    writer.manifest.update(
+        seed=options.seed,
+        landmarks=len(landmarks),
+        search=asdict(search),
+        acceptance=Acceptance.none(mission.false_fix_probability).to_plain(),
+        mosaics=mosaic.provenance(),
+    )
+    places = to_arrays(
+        landmarks.lat_deg, landmarks.lon_deg, landmarks.angle_deg, landmarks.scale_px, mission.latitude_band_deg
+    )
+    codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
+    writer.add_arrays("landmarks", {**places, **codes})
+    size = writer.seal()
+    if size > budget:
+        raise BudgetError(f"the pack takes {size / 2**20:.2f} MiB of {budget / 2**20:g}; raise the budget")
+
+    counts = wrong_counts(
+        mosaic, writer.part, options.calibration_frames, options.seed,
+        lambda done, total: progress("calibrate", done, total),
+    )  # fmt: skip
+    acceptance = fit_acceptance(counts, mission.false_fix_probability)
+    writer.manifest["acceptance"] = acceptance.to_plain()
+    writer.manifest["wrong_counts"] = np.bincount(counts).tolist()
+    writer.seal()
+    writer.publish()
+    return acceptance
+
+
+def _size_for(budget: float, available: int) -> tuple[int, int]:
+    """How many landmarks and how many inverted lists fit the budget."""
+    each = _PLACE_BYTES + DESCRIPTOR_PARTS // 2
+    count = min(available, int((budget - _OVERHEAD_BYTES) / each))
+    lists = 2 ** int(np.clip(np.round(np.log2(4 * np.sqrt(max(count, 1)))), 4, 10))
+    count = min(available, int((budget - _OVERHEAD_BYTES - lists * _LIST_BYTES) / each))
+    if count < 1000:
+        raise BudgetError(
+            f"{budget / 2**20:g} MiB hold {max(count, 0)} of {available} landmarks, 1000 are the least that makes sense; "
+            "raise the budget or lower gsd_m"
+        )
+    return count, lists

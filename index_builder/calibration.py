@@ -1,0 +1,70 @@
+"""Acceptance from mirrored maps: pictures as hard as real ones, of places that are nowhere on Earth."""
+
+import os
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from index_builder.mosaic import Mosaic
+from index_builder.tiles import land_places, read_map
+from onboard.localizer import Localizer
+from onboard.rectify import Rectified, rectifier
+
+
+def wrong_counts(
+    mosaic: Mosaic, pack: Path, frames: int, seed: int, progress: Callable[[int, int], None]
+) -> NDArray[np.int64]:
+    """The best consensus (frames,) of mirrored views of random land, none of which shows a place of the pack.
+
+    A mirrored map has the texture, the coasts and the rivers of the Earth, and no similarity without reflection
+    maps it back.
+    """
+    workers = os.cpu_count() or 1
+    band = Localizer(pack).mission.latitude_band_deg
+    jobs = [(place, seed + number) for number, place in enumerate(land_places(frames, band, seed))]
+    counts = []
+    with get_context("spawn").Pool(workers, _start_worker, (mosaic, pack)) as pool:
+        for done, count in enumerate(pool.imap(_count, jobs, chunksize=2), 1):
+            counts.append(count)
+            progress(done, frames)
+    return np.array(counts)
+
+
+_worker: dict = {}
+
+
+def _start_worker(mosaic: Mosaic, pack: Path) -> None:
+    cv2.setNumThreads(1)
+    _worker.update(mosaic=mosaic, localizer=Localizer(pack))
+
+
+def _count(job: tuple[tuple[float, float], int]) -> int:
+    place, seed = job
+    localizer: Localizer = _worker["localizer"]
+    known = localizer.knowledge()
+    rectified = mirrored_view(_worker["mosaic"], localizer, place, np.random.default_rng(seed))
+    view = localizer.view_of_rectified(rectified, localizer.camera, known.altitude_m)
+    found = localizer.hypotheses(view, localizer.camera, known)
+    return found[0].count if found else 0
+
+
+def mirrored_view(
+    mosaic: Mosaic, localizer: Localizer, place: tuple[float, float], rng: np.random.Generator
+) -> Rectified:
+    """What the mission's camera would see of mirrored land, rectified: any heading, another contrast, some noise."""
+    known = localizer.knowledge()
+    shape = rectifier(localizer.camera, known.altitude_m, localizer.mission.gsd_m)
+    height, width = shape.mask.shape
+    half = int(np.ceil(np.hypot(height, width) / 2)) + 2
+    local = read_map(mosaic, place, localizer.mission.gsd_m, half, half)
+    assert local is not None, "places are drawn from land"
+    turn = cv2.getRotationMatrix2D((float(half), float(half)), float(rng.uniform(0, 360)), 1.0)
+    turn[:, 2] += np.array(shape.centre_px) - half
+    picture = cv2.warpAffine(local.rgb[:, ::-1], turn, (width, height), flags=cv2.INTER_LINEAR)
+    level = (picture / 255.0) ** rng.uniform(0.6, 1.4) @ rng.dirichlet([3, 3, 3], size=3).T
+    noisy = level * 200 + 20 + rng.normal(0, rng.uniform(0.5, 3), level.shape)
+    return Rectified(noisy.clip(0, 255).astype(np.uint8), shape.mask, shape.gsd_m, shape.centre_px)

@@ -1,0 +1,127 @@
+"""Landmarks of a mosaic, tile by tile, on all cores, resumable."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from index_builder.mosaic import Mosaic
+from index_builder.tiles import Tile, read_tile, tiles_of
+from onboard.features import extract
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Raw landmarks: lat_deg, lon_deg float64 (N,); angle_deg float32, clockwise from east as on a map; scale_px and
+    response float32; descriptors uint8 (N, D), unit vectors times 255."""
+
+    lat_deg: NDArray[np.float64]
+    lon_deg: NDArray[np.float64]
+    angle_deg: NDArray[np.float32]
+    scale_px: NDArray[np.float32]
+    response: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.lat_deg)
+
+    def __getitem__(self, chosen: NDArray) -> "Landmarks":
+        return Landmarks(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
+
+    @classmethod
+    def concatenate(cls, parts: list["Landmarks"]) -> "Landmarks":
+        return cls(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__}
+        )
+
+
+def landmarks_of_tile(mosaic: Mosaic, tile: Tile, gsd_m: float) -> Landmarks | None:
+    """All landmarks whose place lies in the tile; None when there are none."""
+    local = read_tile(mosaic, tile, gsd_m)
+    if local is None:
+        return None
+    features = extract(local.rgb, np.ones(local.mask.shape, bool))
+    column, row = np.rint(features.xy.T).astype(int)
+    features = features[local.mask[row.clip(0, local.mask.shape[0] - 1), column.clip(0, local.mask.shape[1] - 1)]]
+    if len(features) == 0:
+        return None
+    lat, lon, turn = local.geodetic(features.xy)
+    landmarks = Landmarks(
+        lat,
+        lon,
+        ((features.angle_deg + turn) % 360).astype(np.float32),
+        features.scale_px,
+        features.response,
+        np.round(features.descriptors * 255).clip(0, 255).astype(np.uint8),
+    )
+    inside = tile.holds(lat, lon)
+    return landmarks[inside] if inside.any() else None
+
+
+def extract_landmarks(
+    mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float, work: Path, progress: Callable[[int, int], None]
+) -> Landmarks:
+    """Landmarks of a latitude band. Finished tiles are kept in ``work`` and not done again.
+
+    ``progress`` is called with the tiles done and their number.
+    """
+    tiles = tiles_of(band_deg, gsd_m)
+    store = work / _fingerprint(mosaic, band_deg, gsd_m)
+    store.mkdir(parents=True, exist_ok=True)
+    parts: dict[int, Landmarks] = {}
+    todo = []
+    for number in range(len(tiles)):
+        if (store / f"{number}.npz").exists():
+            parts[number] = _load(store / f"{number}.npz")
+        else:
+            todo.append(number)
+    progress(len(tiles) - len(todo), len(tiles))
+    if todo:
+        workers = os.cpu_count() or 1
+        # Forked workers would inherit faiss's and OpenCV's thread pools in an unknown state.
+        with get_context("spawn").Pool(workers, _start_worker, (mosaic, tiles, gsd_m, store)) as pool:
+            for done, number in enumerate(pool.imap_unordered(_work, todo), len(tiles) - len(todo) + 1):
+                parts[number] = _load(store / f"{number}.npz")
+                progress(done, len(tiles))
+    return Landmarks.concatenate([parts[number] for number in sorted(parts)])
+
+
+def _fingerprint(mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float) -> str:
+    files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in mosaic.paths]
+    code = [(Path(__file__).parent / "tiles.py").read_text(), Path(extract.__code__.co_filename).read_text()]
+    return hashlib.sha256(json.dumps([files, band_deg, gsd_m, code, cv2.__version__]).encode()).hexdigest()[:16]
+
+
+_worker: dict = {}
+
+
+def _start_worker(mosaic: Mosaic, tiles: list[Tile], gsd_m: float, store: Path) -> None:
+    cv2.setNumThreads(1)
+    _worker.update(mosaic=mosaic, tiles=tiles, gsd_m=gsd_m, store=store)
+
+
+def _work(number: int) -> int:
+    found = landmarks_of_tile(_worker["mosaic"], _worker["tiles"][number], _worker["gsd_m"])
+    target = _worker["store"] / f"{number}.npz"
+    part = target.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as stream:
+        np.savez(stream, **(vars(found) if found is not None else {}))
+    part.rename(target)
+    return number
+
+
+def _load(path: Path) -> Landmarks:
+    with np.load(path) as data:
+        if not data.files:
+            empty = np.empty(0, np.float32)
+            return Landmarks(
+                empty.astype(float), empty.astype(float), empty, empty, empty, np.empty((0, 128), np.uint8)
+            )
+        return Landmarks(**{name: data[name] for name in data.files})

@@ -1,0 +1,42 @@
+"""Gives a picture of known bounds its georeference: an EPSG:4326 GeoTIFF with overviews."""
+
+from pathlib import Path
+
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import from_bounds
+
+from onboard.errors import MosaicError
+
+
+def georeference(picture: Path, bounds_deg: tuple[float, float, float, float], out: Path) -> None:
+    """Write ``picture``, north up and equirectangular over (west, south, east, north) degrees, as a tiled GeoTIFF."""
+    import warnings
+
+    west, south, east, north = bounds_deg
+    if not (west < east <= west + 360 and -90 <= south < north <= 90):
+        raise MosaicError(f"bounds {bounds_deg}: must be WEST < EAST and -90 <= SOUTH < NORTH <= 90")
+    part = out.with_suffix(".part.tif")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(picture) as source:
+                data, count = source.read(), source.count
+    except RasterioError as error:
+        raise MosaicError(f"{picture}: not a picture that GDAL can read ({error})") from error
+    height, width = data.shape[1:]
+    profile = {
+        "driver": "GTiff", "dtype": data.dtype, "count": count, "width": width, "height": height,
+        "crs": "EPSG:4326", "transform": from_bounds(west, south, east, north, width, height),
+        "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate",
+    }  # fmt: skip
+    try:
+        with rasterio.open(part, "w", **profile) as target:
+            target.write(data)
+            target.build_overviews([2, 4, 8, 16], Resampling.average)
+        part.replace(out)
+    except (RasterioError, OSError) as error:
+        raise MosaicError(f"{out}: cannot be written ({error})") from error
+    finally:
+        part.unlink(missing_ok=True)

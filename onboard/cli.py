@@ -1,0 +1,62 @@
+"""The console script ``nadir``: each installed package adds its own verbs.
+
+Exit codes: 0 done, 1 done but something was not (an image could not be read, a pack is damaged), 2 wrong usage or
+configuration, 130 interrupted. JSON goes to stdout, text for people to stderr.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from onboard import plugins
+from onboard.errors import NadirError
+
+
+class Parser(argparse.ArgumentParser):
+    """One clear line for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    parser = Parser(prog="nadir", description="Tells a satellite where it is from one picture of the Earth.")
+    subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=Parser)
+    unavailable = {}
+    for entry in plugins.verbs():
+        try:
+            add_verb = entry.load()
+        except ModuleNotFoundError as error:
+            unavailable[entry.name] = error.name
+        else:
+            add_verb(subparsers)
+    arguments_given = list(sys.argv[1:] if argv is None else argv)
+    if arguments_given and arguments_given[0] in unavailable:
+        missing = unavailable[arguments_given[0]]
+        print(
+            f"nadir {arguments_given[0]}: needs the package {missing!r}: pip install 'nadir[ground]'", file=sys.stderr
+        )
+        return 2
+    arguments = parser.parse_args(arguments_given)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except NadirError as error:
+        print(f"nadir: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nadir: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (| head): nothing to say, and no second complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"nadir: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

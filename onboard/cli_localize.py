@@ -1,0 +1,104 @@
+"""``nadir localize``: one line an image."""
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import dataclass
+
+from onboard.camera_files import load_camera
+from onboard.errors import ImageError
+from onboard.fix import Fix, Status
+from onboard.images import image_paths, read_image
+from onboard.localizer import Localizer
+from onboard.pack import default_pack
+
+
+def add_verb(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("localize", help="tell where images were taken")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files or directories; - reads standard input")
+    parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
+    parser.add_argument("--camera", help="camera file (default: the pack's)")
+    parser.add_argument("--altitude-km", type=_altitude, help="height above the ellipsoid (default: the mission's)")
+    parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
+    parser.set_defaults(run=run)
+
+
+def _altitude(text: str) -> float:
+    value = float(text)
+    if not 50 <= value <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text} km: must be 50 to 100000")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    paths = list(image_paths(arguments.images))
+    camera = load_camera(arguments.camera) if arguments.camera else None
+    localizer = Localizer(arguments.pack or default_pack(), camera)
+    altitude_m = None
+    if arguments.altitude_km is not None:
+        low, high = localizer.mission.orbit.altitude_m
+        altitude_m = (arguments.altitude_km * 1e3, max((high - low) / 2, 1e3))
+    failures = 0
+    progress = Progress(len(paths))
+    for number, path in enumerate(paths):
+        progress.show(number)
+        try:
+            frame = read_image(path)
+        except ImageError as error:
+            progress.clear()
+            print(f"nadir: {error}", file=sys.stderr)
+            failures += 1
+            continue
+        fix = localizer.localize(frame, altitude_m=altitude_m)
+        progress.clear()
+        print(json.dumps(as_json(path, fix)) if arguments.json else as_text(path, fix), flush=True)
+    if failures:
+        raise ImageError(f"{failures} of {len(paths)} images could not be read")
+    return 0
+
+
+def as_json(path: str, fix: Fix) -> dict[str, object]:
+    """The fields of DESIGN.md; estimates are None unless the status is FIX."""
+    return {
+        "image": path,
+        "status": fix.status.value,
+        "lat_deg": _rounded(fix.lat_deg, 5),
+        "lon_deg": _rounded(fix.lon_deg, 5),
+        "altitude_m": _rounded(fix.altitude_m, 0),
+        "heading_deg": _rounded(fix.heading_deg, 2),
+        "sigma_m": _rounded(fix.sigma_m, 0),
+        "false_fix_probability": None if math.isnan(fix.false_fix_probability) else fix.false_fix_probability,
+        "inliers": fix.inliers,
+        "latency_ms": _rounded(fix.timings_ms.get("total", 0.0), 1),
+        "reason": fix.reason or None,
+    }
+
+
+def as_text(path: str, fix: Fix) -> str:
+    if fix.status is not Status.FIX:
+        return f"{path}: {fix.status.value}: {fix.reason}"
+    return (
+        f"{path}: FIX: {abs(fix.lat_deg):.3f}°{'NS'[fix.lat_deg < 0]} {abs(fix.lon_deg):.3f}°{'EW'[fix.lon_deg < 0]}"
+        f" ±{fix.sigma_m / 1e3:.1f} km, heading {fix.heading_deg:.0f}°, {fix.inliers} inliers,"
+        f" false-fix probability {fix.false_fix_probability:.1g}"
+    )
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    return None if math.isnan(value) else round(value, digits)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A counter on standard error, on a terminal only: the runtime carries no progress library."""
+
+    total: int
+
+    def show(self, number: int) -> None:
+        if self.total > 1 and sys.stderr.isatty():
+            print(f"\r{number + 1}/{self.total} ", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self.total > 1 and sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

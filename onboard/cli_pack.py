@@ -1,0 +1,41 @@
+"""``nadir pack info`` and ``nadir pack verify``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from onboard.acceptance import Acceptance
+from onboard.pack import default_pack, open_pack, read_manifest
+
+
+def add_verb(subparsers: argparse._SubParsersAction) -> None:
+    actions = subparsers.add_parser("pack", help="look into a flight pack").add_subparsers(
+        metavar="ACTION", required=True
+    )
+    for name, run, text in (("info", info, "contents, sizes, provenance"), ("verify", verify, "check every byte")):
+        parser = actions.add_parser(name, help=text)
+        parser.add_argument("pack", nargs="?", type=Path, help="default: $NADIR_PACK, else the packaged one")
+        parser.set_defaults(run=run)
+
+
+def info(arguments: argparse.Namespace) -> int:
+    path = arguments.pack or default_pack()
+    manifest = read_manifest(path)
+    acceptance = Acceptance.from_plain(manifest.get("acceptance", {}))
+    print(f"{path}\nformat {manifest['format']}, {manifest.get('built_with')}, seed {manifest.get('seed')}")
+    print((path / "mission.yaml").read_text(encoding="utf-8"), end="")
+    print(f"landmarks {manifest.get('landmarks')}, fix from {acceptance.least_count} inliers on", end=" ")
+    print(f"(fitted on {acceptance.frames} mirrored views; their best wrong counts: {manifest.get('wrong_counts')})")
+    for mosaic in manifest.get("mosaics", []):
+        print(f"mosaic {mosaic['file']}, {mosaic['bytes']} bytes, sha256 {mosaic['sha256']}")
+    sizes = {name: plain["bytes"] for name, plain in manifest["files"].items()}
+    for name, size in sizes.items():
+        print(f"{size:>12,}  {name}")
+    print(f"{sum(sizes.values()):>12,}  together ({sum(sizes.values()) / 2**20:.2f} MiB)")
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    pack = open_pack(arguments.pack or default_pack())
+    print(f"{pack.path}: {len(pack.files)} files, {pack.size:,} bytes, every checksum holds", file=sys.stderr)
+    return 0

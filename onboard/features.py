@@ -1,0 +1,87 @@
+"""Local features: RootSIFT (Arandjelovic and Zisserman, CVPR 2012) on locally normalised luminance."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+DESCRIPTOR_DIM = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Keypoints of one picture, strongest first.
+
+    xy (N, 2) float32 pixels; angle_deg (N,) float32, clockwise from +x as the picture is seen; scale_px (N,)
+    float32, diameter of SIFT's neighbourhood; response (N,) float32; descriptors (N, 128) float32 of unit length.
+    """
+
+    xy: NDArray[np.float32]
+    angle_deg: NDArray[np.float32]
+    scale_px: NDArray[np.float32]
+    response: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def __getitem__(self, chosen: NDArray) -> "Features":
+        return Features(
+            self.xy[chosen], self.angle_deg[chosen], self.scale_px[chosen], self.response[chosen],
+            self.descriptors[chosen],
+        )  # fmt: skip
+
+
+# SIFT keeps its own contrast limit low: local normalisation has made contrast a matter of the neighbourhood, and
+# the number of features is bounded by `limit`.
+_CONTRAST_THRESHOLD = 0.005
+_EDGE_THRESHOLD = 20.0
+# Twice SIFT's usual support: seen from orbit the ground is flat, so that a wider neighbourhood only adds what tells
+# one place from another (docs/results.md: a third more votes for the right place).
+_SUPPORT = 2.0
+# Tiles of contrast equalisation, in pixels, the same on map and frame so that both look alike.
+_TILE_PX = 64
+_CLIP_LIMIT = 4.0
+
+
+def equalised_luminance(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Contrast-limited adaptive equalisation (CLAHE, Zuiderveld 1994) of BT.601 luminance, (H, W) uint8.
+
+    Masked pixels take the blurred value of their surroundings, so that a rim makes no edge.
+    """
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    if not mask.all():
+        share = cv2.boxFilter(mask.astype(np.float32), -1, (_TILE_PX + 1, _TILE_PX + 1))
+        total = cv2.boxFilter(np.where(mask, grey, 0).astype(np.float32), -1, (_TILE_PX + 1, _TILE_PX + 1))
+        grey = np.where(mask, grey, (total / np.maximum(share, 1e-3)).astype(np.uint8))
+    tiles = (max(1, round(grey.shape[1] / _TILE_PX)), max(1, round(grey.shape[0] / _TILE_PX)))
+    return cv2.createCLAHE(_CLIP_LIMIT, tiles).apply(grey)
+
+
+def extract(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], limit: int = 0) -> Features:
+    """Features of an RGB uint8 picture (H, W, 3) where ``mask`` (H, W) is True; the ``limit`` strongest (0: all)."""
+    sift = cv2.SIFT_create(nfeatures=limit, contrastThreshold=_CONTRAST_THRESHOLD, edgeThreshold=_EDGE_THRESHOLD)
+    grey = equalised_luminance(rgb, mask)
+    keypoints = sift.detect(grey, mask.astype(np.uint8))
+    if not keypoints:
+        empty = np.empty(0, np.float32)
+        return Features(np.empty((0, 2), np.float32), empty, empty, empty, np.empty((0, DESCRIPTOR_DIM), np.float32))
+    scale_px = np.array([point.size for point in keypoints], np.float32)
+    for point in keypoints:
+        point.size *= _SUPPORT
+    keypoints, descriptors = sift.compute(grey, keypoints)
+    features = Features(
+        xy=np.array([point.pt for point in keypoints], np.float32),
+        angle_deg=np.array([point.angle for point in keypoints], np.float32),
+        scale_px=scale_px,
+        response=np.array([point.response for point in keypoints], np.float32),
+        descriptors=np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1.0)),
+    )
+    return features[np.argsort(-features.response, kind="stable")]
+
+
+def shrink_mask(mask: NDArray[np.bool_], margin_px: int) -> NDArray[np.bool_]:
+    """The mask without a margin: a keypoint near an edge of the view describes the edge."""
+    kernel = np.ones((2 * margin_px + 1,) * 2, np.uint8)
+    return cv2.erode(mask.astype(np.uint8), kernel, borderValue=0).astype(bool)

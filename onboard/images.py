@@ -1,0 +1,39 @@
+"""Image files read into frames."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.errors import ImageError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """An RGB uint8 frame (H, W, 3); ``-`` reads standard input. Raises ImageError."""
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
+    # Frames are taken as the sensor read them: an EXIF orientation would turn them against their camera file.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    if picture is None:
+        raise ImageError(f"{path}: is not an image that OpenCV can read")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def image_paths(named: Iterable[str]) -> Iterator[str]:
+    """Files as named, directories as the images in them, in order of name. Raises ImageError for an empty one."""
+    for name in named:
+        if name != "-" and Path(name).is_dir():
+            inside = sorted(path for path in Path(name).iterdir() if path.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise ImageError(f"{name}: a directory without images ({', '.join(SUFFIXES)})")
+            yield from map(str, inside)
+        else:
+            yield name

@@ -1,0 +1,58 @@
+"""The first look at a frame: is it a picture of this camera, and is there anything to see?"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.camera import Camera
+from onboard.errors import CameraError
+from onboard.fix import Status
+
+# Limits on what is seen inside the mask. They only name the reason: a frame within them may still find no match.
+_DARK_LEVEL = 12  # grey level below which a pixel is noise
+_SATURATED_LEVEL = 250
+_SHARE = 0.97  # of the pixels, before a whole frame is called dark or saturated
+_SCREEN_WIDTH = 320
+
+
+class Rejected(Exception):
+    """A frame refused at intake; carries the status and the reason. Never leaves the localizer."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+def camera_of_frame(frame: Any, camera: Camera) -> Camera:
+    """The camera at the frame's size. Raises Rejected (BAD_FRAME) for anything that is no picture of it."""
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+        kind = f"{frame.dtype} array" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise Rejected(Status.BAD_FRAME, f"a frame is a uint8 array, this is a {kind}")
+    if frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] != 3) or min(frame.shape[:2]) < 16:
+        raise Rejected(Status.BAD_FRAME, f"a frame is HxWx3 RGB or HxW, at least 16x16, this is {frame.shape}")
+    try:
+        return camera.scaled_to(frame.shape[1], frame.shape[0])
+    except CameraError as error:
+        raise Rejected(Status.BAD_FRAME, str(error)) from error
+
+
+def as_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame as H×W×3."""
+    return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB)
+
+
+def screen(frame: NDArray[np.uint8], camera: Camera) -> None:
+    """Raises Rejected for frames too dark or too bright to show anything."""
+    step = max(1, frame.shape[1] // _SCREEN_WIDTH)
+    sample = frame[::step, ::step]
+    grey = sample if sample.ndim == 2 else sample.max(axis=2)
+    if camera.mask is not None:
+        grey = grey[camera.mask[::step, ::step]]
+    if grey.size == 0:
+        raise Rejected(Status.BAD_FRAME, "the camera's mask hides the whole frame")
+    if (grey < _DARK_LEVEL).mean() > _SHARE:
+        raise Rejected(Status.DARK, "the frame is dark: night, or a closed cover")
+    if (grey > _SATURATED_LEVEL).mean() > _SHARE:
+        raise Rejected(Status.SATURATED, "the frame is saturated: overexposed or looking into the Sun")

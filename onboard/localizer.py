@@ -1,0 +1,325 @@
+"""The pipeline: intake, rectify, features, votes, verification, pose, acceptance."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onboard.acceptance import Acceptance
+from onboard.camera import Camera
+from onboard.camera_files import load_camera
+from onboard.errors import PackError
+from onboard.features import extract, shrink_mask
+from onboard.fix import Attitude, Fix, Prior, Status, no_fix
+from onboard.geodesy import (
+    EARTH_RADIUS_M,
+    Array,
+    ecef_from_geodetic,
+    ecef_from_nadir_camera,
+    ecef_from_ned,
+    geodetic_from_ecef,
+    heading_deg_of,
+    unit_from_latlon,
+)
+from onboard.intake import Rejected, as_rgb, camera_of_frame, screen
+from onboard.landmarks import Catalogue, search_index
+from onboard.matches import Matches, View, view_of
+from onboard.pack import Pack, default_pack, open_pack
+from onboard.pose import Pose, PoseKnowledge, quat_from_matrix, solve_pose
+from onboard.rectify import Rectified, ground_to_camera, rectifier
+from onboard.verification import Consensus, Verifier, distinct_places
+from onboard.voting import Candidate, vote
+
+_RIM_PX = 6  # a keypoint nearer to the edge of the view describes the edge
+_SPOT_PX = 8  # keypoints within such a square are one witness
+_TIGHT_PX = 3.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
+_LANDMARK_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, in pixels of the catalogue
+_FEWEST_FEATURES = 30
+_FEWEST_INLIERS = 3
+_POSES = 4  # the best agreements, to which a whole pose is fitted
+
+
+class Localizer:
+    """A flight pack held ready. Loading checks every byte and raises PackError or CameraError; `localize` never
+    raises. One frame at a time: a lock serialises callers.
+    """
+
+    def __init__(self, pack: str | Path | None = None, camera: Camera | str | Path | None = None) -> None:
+        self.pack = open_pack(pack if pack is not None else default_pack())
+        if isinstance(camera, (str, Path)):
+            camera = load_camera(camera)
+        self.camera = camera or self.pack.mission.camera
+        self.mission = self.pack.mission
+        self.search = Search.from_plain(self.pack.manifest.get("search", {}))
+        self.acceptance = Acceptance.from_plain(self.pack.manifest.get("acceptance", {}))
+        self.catalogue = _catalogue(self.pack)
+        self._index = search_index(self.catalogue, self.search.probes)
+        self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio)
+        self._lock = threading.Lock()
+
+    def localize(
+        self,
+        frame: Any,
+        *,
+        timestamp_ns: int | None = None,
+        altitude_m: tuple[float, float] | None = None,
+        attitude: Attitude | None = None,
+        prior: Prior | None = None,
+        deadline_ms: float | None = None,
+    ) -> Fix:
+        """Where the camera was when it took ``frame``: uint8, H×W×3 RGB or H×W.
+
+        altitude_m: height above the ellipsoid and its sigma, the mission's when None. attitude and prior enter as
+        weighted residuals. Past ``deadline_ms`` the answer is TIMEOUT. Never raises; see `Fix` for the fields.
+        """
+        clock = Clock(deadline_ms)
+        with self._lock:
+            try:
+                known = self.knowledge(altitude_m, attitude, prior)
+                return self._localize(frame, known, timestamp_ns, clock)
+            except Rejected as rejected:
+                return no_fix(rejected.status, rejected.reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
+            except Exception as error:  # flight software must get an answer whatever a frame holds
+                reason = f"internal error, please report: {type(error).__name__}: {error}"
+                return no_fix(Status.BAD_FRAME, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
+
+    def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, clock: "Clock") -> Fix:
+        with clock.stage("intake"):
+            camera = camera_of_frame(frame, self.camera)
+            screen(frame, camera)
+        with clock.stage("features"):
+            view = self.view(frame, camera, known.altitude_m)
+        if len(view) < _FEWEST_FEATURES:
+            raise Rejected(Status.FEATURELESS, f"only {len(view)} features: cloud, open ocean or a closed cover")
+        return self._judge(self.hypotheses(view, camera, known, clock), timestamp_ns, clock)
+
+    def hypotheses(
+        self, view: View, camera: Camera, known: PoseKnowledge, clock: "Clock | None" = None
+    ) -> list["Hypothesis"]:
+        """The places worth considering for a view, verified, most inliers first."""
+        clock = clock or Clock(None)
+        with clock.stage("votes"):
+            candidates = self._candidates(view, known.prior)
+        with clock.stage("verify"):
+            agreements = []
+            for candidate in candidates:
+                clock.check()
+                agreements.append(self._verifier.verify(candidate, view))
+            agreements.sort(key=lambda consensus: -consensus.count)
+            found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
+        return sorted(found, key=lambda hypothesis: -hypothesis.count)
+
+    def view(self, frame: np.ndarray, camera: Camera, altitude_m: float) -> View:
+        """What a frame of ``camera`` shows from ``altitude_m``, on the catalogue's scale."""
+        return self.view_of_rectified(
+            rectifier(camera, altitude_m, self.mission.gsd_m)(as_rgb(frame)), camera, altitude_m
+        )
+
+    def view_of_rectified(self, rectified: Rectified, camera: Camera, altitude_m: float) -> View:
+        """The features of a rectified frame, and the camera pixels they came from."""
+        features = extract(rectified.image, shrink_mask(rectified.mask, _RIM_PX), self.search.features)
+        ground_m = rectified.ground_m(features.xy)
+        pixels = camera.project(ground_to_camera(ground_m, altitude_m))
+        return view_of(features, ground_m, pixels, _SPOT_PX * self.mission.gsd_m)
+
+    def _candidates(self, view: View, prior: Prior | None) -> list[Candidate]:
+        """The places that got most votes, and no others than the prior allows."""
+        _, numbers = self._index.search(view.features.descriptors, self.search.neighbours)
+        feature = np.repeat(np.arange(len(view), dtype=np.int64), self.search.neighbours)
+        matches = Matches(feature, numbers.ravel())[numbers.ravel() >= 0]
+        if prior is not None:
+            reach = (5 * prior.sigma_m + self.search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
+            allowed = self.catalogue.unit[matches.landmark] @ unit_from_latlon(prior.lat_deg, prior.lon_deg) > np.cos(
+                min(reach, np.pi)
+            )
+            matches = matches[allowed]
+        return vote(matches, view, self.catalogue, self.search.bin_m, self.search.scale_ratio, self.search.candidates)
+
+    def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> "Hypothesis":
+        """Fit the whole pose to a consensus, then keep the matches that agree with it closely, until they stay."""
+        candidate, inliers = consensus.candidate, consensus.inliers
+        nothing = Hypothesis(candidate, None, inliers[:0], 0)
+        if consensus.count < _FEWEST_INLIERS:
+            return nothing
+        x, y, z = candidate.unit
+        lat, lon = float(np.degrees(np.arcsin(np.clip(z, -1, 1)))), float(np.degrees(np.arctan2(y, x)))
+        position = ecef_from_geodetic(lat, lon, known.altitude_m)
+        rotation = ecef_from_nadir_camera(lat, lon, candidate.heading_deg)
+        pixel = self.mission.gsd_m * camera.fx / known.altitude_m  # frame pixels in one of the catalogue's
+        pose = None
+        for _ in range(4):
+            pixels, points = view.pixels[inliers.feature], self._points(inliers.landmark)
+            pose = solve_pose(camera, pixels, points, position, rotation, _LANDMARK_SIGMA_PX * pixel, known)
+            if pose is None:
+                return nothing
+            position, rotation = pose.position_ecef_m, pose.ecef_from_cam
+            seen = camera.project((self._points(consensus.matches.landmark) - position) @ rotation)
+            with np.errstate(invalid="ignore"):
+                off = np.linalg.norm(seen - view.pixels[consensus.matches.feature], axis=1)
+                kept = consensus.matches[off < _TIGHT_PX * pixel]
+            if len(kept) < _FEWEST_INLIERS:
+                return nothing
+            if len(kept) == len(inliers) and np.array_equal(kept.feature, inliers.feature):
+                break
+            inliers = kept
+        return Hypothesis(candidate, pose, inliers, distinct_places(inliers, view))
+
+    def _points(self, numbers: np.ndarray) -> Array:
+        return ecef_from_geodetic(self.catalogue.lat_deg[numbers], self.catalogue.lon_deg[numbers])
+
+    def _judge(self, hypotheses: list["Hypothesis"], timestamp_ns: int | None, clock: "Clock") -> Fix:
+        """Accept the best hypothesis, or say why not."""
+        best = hypotheses[0] if hypotheses else None
+        if best is None or best.pose is None or not self.acceptance.accepts(best.count):
+            count = best.count if best else 0
+            reason = f"the best place has {count} inliers, {self.acceptance.least_count} are asked for"
+            votes = best.candidate.votes if best else 0
+            return no_fix(
+                Status.NO_MATCH, reason, inliers=count, votes=votes, timestamp_ns=timestamp_ns,
+                timings_ms=clock.timings_ms,
+            )  # fmt: skip
+        for other in hypotheses[1:]:
+            apart_m = 0.0 if other.pose is None else float(
+                np.linalg.norm(other.pose.position_ecef_m - best.pose.position_ecef_m))  # fmt: skip
+            if apart_m > 4 * self.search.bin_m and self.acceptance.accepts(other.count):
+                return no_fix(
+                    Status.AMBIGUOUS,
+                    f"two places {apart_m / 1e3:.0f} km apart have {best.count} and {other.count} inliers",
+                    inliers=best.count, votes=best.candidate.votes, timestamp_ns=timestamp_ns,
+                    timings_ms=clock.timings_ms,
+                )  # fmt: skip
+        return _fix(best, self.acceptance.false_fix_probability(best.count), timestamp_ns, clock)
+
+    def knowledge(
+        self,
+        altitude_m: tuple[float, float] | None = None,
+        attitude: Attitude | None = None,
+        prior: Prior | None = None,
+    ) -> PoseKnowledge:
+        """What the caller and the mission know together."""
+        low, high = self.mission.orbit.altitude_m
+        told = altitude_m or ((low + high) / 2, max((high - low) / 2, 1e3))
+        numbers, sigmas = [], []
+        try:
+            value, sigma = (float(number) for number in told)
+            sigmas.append(sigma)
+            if attitude is not None:
+                numbers += [float(number) for number in attitude.quat_ecef_from_cam_wxyz]
+                sigmas.append(attitude.sigma_rad if len(numbers) == 4 and np.linalg.norm(numbers) > 0 else np.nan)
+            if prior is not None:
+                numbers += [float(prior.lat_deg), float(prior.lon_deg)]
+                sigmas.append(prior.sigma_m)
+            sound = np.isfinite([*numbers, *sigmas]).all() and min(sigmas) > 0 and 50e3 <= value <= 1e8
+        except (TypeError, ValueError, AttributeError) as error:
+            raise Rejected(Status.BAD_FRAME, f"altitude_m, attitude or prior is malformed: {error}") from error
+        if not sound:
+            raise Rejected(
+                Status.BAD_FRAME,
+                f"altitude {value:g} m must be 50 km or more, every number finite, sigmas positive, a quaternion not 0",
+            )
+        return PoseKnowledge(value, sigma, np.radians(self.mission.pointing_sigma_deg), attitude, prior)
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """A candidate with its fitted pose and the landmarks that agree with it; pose None when nothing held."""
+
+    candidate: Candidate
+    pose: Pose | None
+    inliers: Matches
+    count: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard to look; chosen by the builder and carried by the pack.
+
+    features: keypoints used of a frame; neighbours and probes: of each look-up; candidates: places verified;
+    bin_m: of the votes; scale_ratio: by which two keypoints' sizes may differ.
+    """
+
+    features: int = 3000
+    neighbours: int = 5
+    probes: int = 16
+    candidates: int = 5
+    bin_m: float = 25e3
+    scale_ratio: float = 1.35
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "Search":
+        try:
+            return cls(**{name: type(getattr(cls, name))(value) for name, value in plain.items()})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise PackError(f"the manifest's search settings are malformed ({error}); rebuild the pack") from error
+
+
+class Clock:
+    """Stage timings of one frame, and its deadline."""
+
+    def __init__(self, deadline_ms: float | None) -> None:
+        self._start = time.perf_counter()
+        self._deadline_ms = deadline_ms
+        self.timings_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.check()
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            now = time.perf_counter()
+            self.timings_ms[name] = (now - start) * 1e3
+            self.timings_ms["total"] = (now - self._start) * 1e3
+
+    def check(self) -> None:
+        """Raises Rejected (TIMEOUT) once the deadline has passed."""
+        if self._deadline_ms is not None and (time.perf_counter() - self._start) * 1e3 > self._deadline_ms:
+            raise Rejected(Status.TIMEOUT, f"not done within {self._deadline_ms:g} ms")
+
+
+def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: Clock) -> Fix:
+    pose = best.pose
+    assert pose is not None
+    lat, lon, alt = (float(value) for value in geodetic_from_ecef(pose.position_ecef_m))
+    axes = ecef_from_ned(lat, lon)
+    horizontal = pose.covariance[:2, :2]
+    return Fix(
+        Status.FIX,
+        lat_deg=lat,
+        lon_deg=lon,
+        altitude_m=alt,
+        heading_deg=heading_deg_of(pose.ecef_from_cam, lat, lon),
+        sigma_m=float(np.sqrt(np.linalg.eigvalsh(horizontal)[-1])),
+        position_ecef_m=pose.position_ecef_m,
+        covariance_ecef_m2=axes @ pose.covariance[:3, :3] @ axes.T,
+        quat_ecef_from_cam_wxyz=quat_from_matrix(pose.ecef_from_cam),
+        false_fix_probability=probability,
+        inliers=best.count,
+        votes=best.candidate.votes,
+        timestamp_ns=timestamp_ns,
+        timings_ms=clock.timings_ms,
+    )
+
+
+def _catalogue(pack: Pack) -> Catalogue:
+    names = ("lat", "lon", "angle", "scale", "codes", "list_sizes", "coarse", "codebook")
+    return Catalogue.from_arrays(
+        {name: pack.array(f"landmarks_{name}") for name in names}, pack.mission.latitude_band_deg
+    )
+
+
+@lru_cache(maxsize=1)
+def _default_localizer(pack: Path) -> Localizer:
+    return Localizer(pack)
+
+
+def localize(frame: Any, **knowledge: Any) -> Fix:
+    """`Localizer.localize` with the default pack (`default_pack`), loaded at the first call and kept."""
+    return _default_localizer(default_pack()).localize(frame, **knowledge)

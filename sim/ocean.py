@@ -1,0 +1,93 @@
+"""Where the ocean is: the 30 arc-second mask of the package global-land-mask (GLOBE), at any scale.
+
+The package's own reader keeps a gigabyte of booleans; this one streams the same file into a pyramid of 160 MB.
+"""
+
+import importlib.util
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from onboard.errors import MissingPackageError
+from onboard.geodesy import EARTH_RADIUS_M, Array, wrap_lon_deg
+
+ROWS, COLUMNS = 21600, 43200
+STEP_M = np.pi * EARTH_RADIUS_M / ROWS
+REDUCTIONS = (4, 16)  # of the coarser levels
+
+
+class OceanMask:
+    """The share of ocean around a place. Lakes and inland seas (the Caspian too) count as land here."""
+
+    def __init__(self) -> None:
+        bits = np.empty((ROWS, COLUMNS // 8), np.uint8)
+        coarse = [np.empty((ROWS // k, COLUMNS // k), np.uint8) for k in REDUCTIONS]
+        band = 240
+        with zipfile.ZipFile(_mask_file()) as archive, archive.open("mask.npy") as stream:
+            version = npy.read_magic(stream)
+            shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+            if shape != (ROWS, COLUMNS) or dtype != np.bool_:
+                raise MissingPackageError(f"global-land-mask holds {shape} {dtype}; this nadir knows version 1.0")
+            for row in range(0, ROWS, band):
+                part = np.frombuffer(stream.read(band * COLUMNS), np.uint8).reshape(band, COLUMNS)
+                bits[row : row + band] = np.packbits(part, axis=1)
+                for level, k in zip(coarse, REDUCTIONS):
+                    level[row // k : (row + band) // k] = cv2.resize(
+                        part * 255, (COLUMNS // k, band // k), interpolation=cv2.INTER_AREA
+                    )
+        self._bits, self._coarse = bits, coarse
+
+    def share(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> NDArray[np.float32]:
+        """Share of ocean (H, W), 0 to 1, of an image grid of places about ``gsd_m`` apart; 0 where NaN."""
+        seen = np.isfinite(lat_deg)
+        if not seen.any():
+            return np.zeros(lat_deg.shape, np.float32)
+        k = max([1] + [k for k in REDUCTIONS if k * STEP_M <= gsd_m])
+        step_deg = 180.0 / ROWS * k
+        pivot = float(lon_deg[seen][0])
+        lon = np.where(seen, pivot + wrap_lon_deg(lon_deg - pivot), pivot)
+        x = (lon + 180.0) / step_deg - 0.5
+        y = (90.0 - np.where(seen, lat_deg, lat_deg[seen][0])) / step_deg - 0.5
+        x0, x1 = int(np.floor(x.min())) - 1, int(np.ceil(x.max())) + 2
+        y0, y1 = max(0, int(np.floor(y.min())) - 1), min(ROWS // k, int(np.ceil(y.max())) + 2)
+        picture = self._window(k, y0, y1, x0, x1)
+        extra = 1
+        while max(picture.shape) > 32000:  # the limit of cv2.remap, met only around a pole
+            halved = cv2.resize(picture, None, fx=0.5, fy=1.0, interpolation=cv2.INTER_AREA)
+            picture = halved.astype(np.uint8, copy=False)
+            extra *= 2
+        map_x = ((x - x0 + 0.5) / extra - 0.5).astype(np.float32)
+        map_y = (y - y0).astype(np.float32)
+        share = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.where(seen, share.astype(np.float32) / 255.0, np.float32(0))
+
+    def _window(self, k: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
+        """Rows y0..y1 and columns x0..x1 (wrapping) of the level reduced k times, 0 to 255."""
+        width = COLUMNS // k
+        parts, at = [], x0
+        while at < x1:
+            start = at % width
+            stop = min(width, start + x1 - at)
+            if k == 1:
+                first = start // 8
+                unpacked = np.unpackbits(self._bits[y0:y1, first : -(-stop // 8)], axis=1)
+                parts.append(unpacked[:, start - 8 * first : stop - 8 * first] * np.uint8(255))
+            else:
+                parts.append(self._coarse[REDUCTIONS.index(k)][y0:y1, start:stop])
+            at += stop - start
+        return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+
+
+def _mask_file() -> Path:
+    # Found, not imported: importing the package loads the gigabyte.
+    spec = importlib.util.find_spec("global_land_mask")
+    if spec is None or spec.origin is None:
+        raise MissingPackageError("the simulator needs global-land-mask: pip install 'nadir[ground]'")
+    path = Path(spec.origin).parent / "globe_combined_mask_compressed.npz"
+    if not path.exists():
+        raise MissingPackageError(f"{path} is missing: reinstall global-land-mask")
+    return path

@@ -1,0 +1,28 @@
+"""A picture of the map as a camera would take it, by a route of its own: every pixel's ray to the ellipsoid."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+
+from onboard.camera import Camera
+from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, geodetic_from_ecef, intersect_ellipsoid
+
+
+def look(mosaic: Path, camera: Camera, lat: float, lon: float, alt_m: float, heading_deg: float) -> np.ndarray:
+    """An RGB frame, nadir pointing, with other contrast than the map's; space black."""
+    with rasterio.open(mosaic) as raster:
+        earth = np.moveaxis(raster.read(), 0, -1)
+    rays = camera.rays(camera.pixel_grid()) @ ecef_from_nadir_camera(lat, lon, heading_deg).T
+    ground = intersect_ellipsoid(ecef_from_geodetic(lat, lon, alt_m), rays)
+    at_lat, at_lon, _ = geodetic_from_ecef(ground)
+    x = (at_lon + 180) / 360 * earth.shape[1] - 0.5
+    y = (90 - at_lat) / 180 * earth.shape[0] - 0.5
+    shape = (camera.height, camera.width)
+    frame = cv2.remap(
+        earth, x.reshape(shape).astype(np.float32), y.reshape(shape).astype(np.float32), cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    frame[np.isnan(ground[:, 0]).reshape(shape)] = 0
+    return (255 * (frame / 255.0) ** 0.8 * (0.9, 0.8, 0.6) + 15).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,129 @@
+"""Cameras: rays and pixels, sizes, files, and what is refused."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from onboard.camera import Camera
+from onboard.camera_files import load_camera, save_camera
+from onboard.errors import CameraError
+
+PLAIN = Camera(640, 480, 500.0, 505.0, 319.5, 239.5)
+MODELS = [
+    PLAIN,
+    Camera(640, 480, 500, 505, 310, 245, "plumb_bob", (-0.25, 0.08, 1e-3, -5e-4, -0.01)),
+    Camera(640, 480, 300, 300, 319.5, 239.5, "equidistant", (0.01, -0.003, 5e-4, 0.0)),
+    Camera(640, 480, 500, 505, 310, 245, "rational_polynomial", (0.1, 0.02, 1e-4, 1e-4, 0.0, 0.12, 0.01, 0.0)),
+]
+
+
+@pytest.mark.parametrize("camera", MODELS, ids=lambda camera: camera.model)
+def test_rays_and_pixels_are_inverse(camera: Camera) -> None:
+    pixels = camera.pixel_grid()[::97]
+    rays = camera.rays(pixels)
+    np.testing.assert_allclose(np.linalg.norm(rays, axis=1), 1.0)
+    np.testing.assert_allclose(camera.project(rays * 7.0), pixels, atol=1e-4)
+
+
+@pytest.mark.parametrize("camera", MODELS, ids=lambda camera: camera.model)
+def test_slopes_are_derivatives(camera: Camera) -> None:
+    points = camera.rays(camera.pixel_grid()[::4001]) * 3.0
+    _, slopes = camera.project_with_slope(points)
+    for axis in range(3):
+        step = np.eye(3)[axis] * 1e-5
+        numeric = (camera.project(points + step) - camera.project(points - step)) / 2e-5
+        np.testing.assert_allclose(slopes[:, :, axis], numeric, rtol=1e-5, atol=1e-3)
+
+
+def test_points_behind_have_no_pixel() -> None:
+    assert np.isnan(PLAIN.project([[0, 0, -1.0], [1, 0, 0.0]])).all()
+
+
+def test_resizing_is_half_pixel_exact() -> None:
+    """A ray's pixel in an area-averaged picture is where the averaging put it."""
+    picture = np.zeros((480, 640), np.float32)
+    picture[100:104, 200:204] = 1.0  # a spot whose centre is (201.5, 101.5)
+    small = cv2.resize(picture, (160, 120), interpolation=cv2.INTER_AREA)
+    row, column = np.unravel_index(int(small.argmax()), small.shape)
+    expected = PLAIN.scaled_to(160, 120).project(PLAIN.rays([[201.5, 101.5]]))[0]
+    np.testing.assert_allclose(expected, (column, row), atol=1e-9)
+
+
+def test_other_aspect_ratios_are_refused() -> None:
+    with pytest.raises(CameraError, match="aspect"):
+        PLAIN.scaled_to(640, 400)
+
+
+def test_a_reduced_mask_shows_only_what_is_wholly_seen() -> None:
+    mask = np.ones((480, 640), bool)
+    mask[:, :321] = False
+    camera = Camera(640, 480, 500, 500, 319.5, 239.5, mask=mask).scaled_to(320, 240)
+    assert camera.mask is not None and not camera.mask[:, :161].any() and camera.mask[:, 161:].all()
+
+
+def test_ros_round_trip(tmp_path: Path) -> None:
+    mask = np.zeros((480, 640), bool)
+    mask[10:, 5:] = True
+    camera = Camera(640, 480, 500, 505, 310, 245, "plumb_bob", (-0.25, 0.08, 1e-3, -5e-4, -0.01), "eye", mask)
+    save_camera(camera, tmp_path / "eye.yaml")
+    again = load_camera(tmp_path / "eye.yaml")
+    assert again.mask is not None and (again.mask == mask).all()
+    assert (again.matrix == camera.matrix).all() and again.distortion == camera.distortion
+
+
+def test_opencv_file(tmp_path: Path) -> None:
+    storage = cv2.FileStorage(str(tmp_path / "c.yaml"), cv2.FILE_STORAGE_WRITE)
+    storage.write("image_width", 640)
+    storage.write("image_height", 480)
+    storage.write("camera_matrix", PLAIN.matrix)
+    storage.write("distortion_coefficients", np.array([[-0.2, 0.05, 0.0, 0.0, 0.0]]))
+    storage.release()
+    camera = load_camera(tmp_path / "c.yaml")
+    assert camera.distortion[0] == -0.2 and (camera.matrix == PLAIN.matrix).all()
+
+
+def test_kalibr_file(tmp_path: Path) -> None:
+    text = (
+        "cam0:\n  camera_model: pinhole\n  intrinsics: [500, 505, 319.5, 239.5]\n  resolution: [640, 480]\n"
+        "  distortion_model: equidistant\n  distortion_coeffs: [0.01, 0.0, 0.0, 0.0]\n"
+    )
+    (tmp_path / "k.yaml").write_text(text)
+    camera = load_camera(tmp_path / "k.yaml")
+    assert camera.model == "equidistant" and camera.fy == 505
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("[1, 2]", "mapping"),
+        ("a: [", "flow"),
+        ("foo: 1", "no ROS CameraInfo"),
+        ("camera_matrix: {data: [1,0,0,0,1,0,0,0,1]}", "image_width"),
+        ("image_width: 640\nimage_height: 480\ncamera_matrix: {data: [1, 2]}", "reshape"),
+        (
+            "image_width: 640\nimage_height: 480\ndistortion_model: fancy\n"
+            "camera_matrix: {data: [500,0,320,0,500,240,0,0,1]}",
+            "fancy",
+        ),
+        (
+            "image_width: 640\nimage_height: 480\ncamera_matrix: {data: [-5,0,320,0,500,240,0,0,1]}",
+            "focal lengths must be positive",
+        ),
+        (
+            "image_width: 640\nimage_height: 480\nmask: gone.png\ncamera_matrix: {data: [500,0,320,0,500,240,0,0,1]}",
+            "gone.png",
+        ),
+    ],
+)
+def test_bad_files_are_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(CameraError, match=says) as caught:
+        load_camera(tmp_path / "bad.yaml")
+    assert "bad.yaml" in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match=r"none\.yaml"):
+        load_camera(tmp_path / "none.yaml")

@@ -1,0 +1,153 @@
+"""Votes, verification and the catalogue, on constructed sky-high truths."""
+
+import faiss
+import numpy as np
+import pytest
+
+from index_builder.quantization import quantize
+from index_builder.selection import evenly_spread
+from onboard.acceptance import Acceptance, fit_acceptance
+from onboard.features import Features, extract
+from onboard.geodesy import EARTH_RADIUS_M, azimuth_deg, destination, distance_m, unit_from_latlon
+from onboard.landmarks import Catalogue, search_index, to_arrays
+from onboard.matches import Matches, View, view_of
+from onboard.verification import Verifier, best_similarity
+from onboard.voting import vote
+
+BAND = (-90.0, 90.0)
+
+
+def world(lat: float, lon: float, heading: float, rng: np.random.Generator) -> tuple[View, Catalogue]:
+    """A view of 300 features over a place, and a catalogue of them and 3,000 others."""
+    count, others = 300, 3000
+    ground = rng.uniform(-150e3, 150e3, (count, 2))
+    way, bearing = np.hypot(*ground.T), np.degrees(np.arctan2(ground[:, 0], -ground[:, 1]))
+    at_lat, at_lon = destination(lat, lon, heading + bearing, way)
+    # The angle on the map is the one in the frame plus the heading as it is at the landmark.
+    local_heading = azimuth_deg(at_lat, at_lon, lat, lon) + 180 - bearing
+    angle = rng.uniform(0, 360, count)
+    descriptors = rng.random((count + others, 128)).astype(np.float32)
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    far_lat, far_lon = np.degrees(np.arcsin(rng.uniform(-1, 1, others))), rng.uniform(-180, 180, others)
+    quantized = quantize(np.round(descriptors * 255).astype(np.uint8), 64, 16, 0)
+    places = to_arrays(
+        np.concatenate([at_lat, far_lat])[quantized.order],
+        np.concatenate([at_lon, far_lon])[quantized.order],
+        np.concatenate([(angle + local_heading) % 360, rng.uniform(0, 360, others)])[quantized.order],
+        np.full(count + others, 3.0),
+        BAND,
+    )
+    codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
+    features = Features(
+        ground.astype(np.float32) / 930, angle.astype(np.float32), np.full(count, 3.0, np.float32),
+        np.ones(count, np.float32), descriptors[:count],
+    )  # fmt: skip
+    return view_of(features, ground, ground, 8 * 930.0), Catalogue.from_arrays({**places, **codes}, BAND)
+
+
+PLACES = [(0.0, 0.0, 0.0), (47.0, 179.9, 123.0), (-33.0, -180.0, 300.0), (81.0, 20.0, 45.0), (-82.0, -75.0, 200.0)]
+
+
+@pytest.mark.parametrize("lat, lon, heading", PLACES)
+def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.random.Generator) -> None:
+    view, catalogue = world(lat, lon, heading, rng)
+    _, numbers = search_index(catalogue, 16).search(view.features.descriptors, 3)
+    feature = np.repeat(np.arange(len(view)), 3)
+    matches = Matches(feature, numbers.ravel())
+    best, *rest = vote(matches, view, catalogue, 25e3, 1.35, 5)
+    place = np.array(best.unit)
+    assert np.linalg.norm(place - unit_from_latlon(lat, lon)) * EARTH_RADIUS_M < 20e3
+    assert abs((best.heading_deg - heading + 180) % 360 - 180) <= 15
+    assert best.votes > 60 and all(other.votes < 15 for other in rest)
+
+    consensus = Verifier(catalogue, 930.0, 1.35).verify(best, view)
+    assert consensus.count > 200
+    found_lat, found_lon = catalogue.lat_deg[consensus.inliers.landmark], catalogue.lon_deg[consensus.inliers.landmark]
+    expected = np.hypot(*view.ground_m[consensus.inliers.feature].T)
+    np.testing.assert_allclose(distance_m(lat, lon, found_lat, found_lon), expected, atol=2e3)
+
+
+def test_a_clump_is_one_witness(rng: np.random.Generator) -> None:
+    view, catalogue = world(10.0, 20.0, 0.0, rng)
+    one = Matches(np.zeros(50, np.int64), np.zeros(50, np.int64))
+    assert vote(one, view, catalogue, 25e3, 1.35, 5)[0].votes == 1
+
+
+def test_votes_of_no_matches(rng: np.random.Generator) -> None:
+    view, catalogue = world(10.0, 20.0, 0.0, rng)
+    none = Matches(np.empty(0, np.int64), np.empty(0, np.int64))
+    assert vote(none, view, catalogue, 25e3, 1.35, 5) == []
+
+
+def test_similarity_holds_to_its_constraints(rng: np.random.Generator) -> None:
+    frame = rng.uniform(-1e5, 1e5, 60) + 1j * rng.uniform(-1e5, 1e5, 60)
+    noise = rng.normal(0, 500, 60) + 1j * rng.normal(0, 500, 60)
+    for scale, turn, holds in [(1.05, 10, True), (1.0, -12, True), (1.12, 0, False), (1.0, 20, False)]:
+        place = scale * np.exp(1j * np.radians(turn)) * frame + 8e3 - 5e3j + noise
+        place[:20] = rng.uniform(-1e5, 1e5, 20) + 1j * rng.uniform(-1e5, 1e5, 20)
+        assert (best_similarity(frame, place, 4e3, 3e4)[20:].sum() >= 38) == holds
+
+
+def test_places_are_stored_to_their_stated_error(rng: np.random.Generator) -> None:
+    lat, lon = rng.uniform(-56, 56, 5000), rng.uniform(-180, 180, 5000)
+    lon[:4] = [-180, 180, 179.999, -179.999]
+    quantized = quantize(rng.integers(0, 255, (5000, 128)).astype(np.uint8), 64, 16, 0)
+    arrays = to_arrays(lat, lon, np.full(5000, 359.9), np.full(5000, 2.5), (-56, 56))
+    codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
+    catalogue = Catalogue.from_arrays({**arrays, **codes}, (-56, 56))
+    assert np.abs(catalogue.lat_deg - lat).max() * 111.3e3 < 96
+    assert (np.abs((catalogue.lon_deg - lon + 180) % 360 - 180)).max() * 111.4e3 < 308
+    assert np.abs(catalogue.scale_px / 2.5 - 1).max() < 0.03
+    assert np.abs((catalogue.angle_deg - 359.9 + 180) % 360 - 180).max() < 0.75
+
+
+def test_codes_decode_as_faiss_does(rng: np.random.Generator) -> None:
+    descriptors = rng.integers(0, 255, (3000, 128)).astype(np.uint8)
+    quantized = quantize(descriptors, 64, 16, 0)
+    arrays = to_arrays(np.zeros(3000), np.zeros(3000), np.zeros(3000), np.full(3000, 2.0), BAND)
+    codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
+    catalogue = Catalogue.from_arrays({**arrays, **codes}, BAND)
+    reference = faiss.ProductQuantizer(128, 64, 4)
+    faiss.copy_array_to_vector(catalogue.codebook.ravel(), reference.centroids)
+    np.testing.assert_allclose(catalogue.decode(np.arange(3000)), reference.decode(catalogue.codes))
+    error = np.linalg.norm(catalogue.decode(np.arange(3000)) - descriptors[quantized.order] / 255, axis=1)
+    assert np.median(error) < 0.35 * np.median(np.linalg.norm(descriptors / 255, axis=1))
+
+
+def test_landmarks_are_evenly_spread(rng: np.random.Generator) -> None:
+    """Ten times denser in the west: the selection is not."""
+    lon = np.concatenate([rng.uniform(0, 10, 20000), rng.uniform(10, 20, 2000)])
+    lat, response = rng.uniform(0, 10, 22000), rng.random(22000)
+    chosen = evenly_spread(lat, lon, response, 1500)
+    assert len(chosen) == 1500 and len(np.unique(chosen)) == 1500
+    west = (lon[chosen] < 10).mean()
+    assert 0.45 < west < 0.65
+    assert response[chosen][lon[chosen] < 10].mean() > 0.8
+
+
+def test_features_turn_with_the_picture(rng: np.random.Generator) -> None:
+    """Angles count clockwise as seen: a picture turned clockwise by 90 degrees adds 90."""
+    import cv2
+
+    picture = cv2.GaussianBlur(rng.integers(0, 255, (256, 256, 3)).astype(np.uint8), (0, 0), 3)
+    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
+    mask = np.ones((256, 256), bool)
+    upright, turned = extract(picture, mask, 300), extract(np.ascontiguousarray(np.rot90(picture, -1)), mask, 300)
+    moved = np.column_stack([255 - upright.xy[:, 1], upright.xy[:, 0]])
+    apart = np.linalg.norm(moved[:, None] - turned.xy[None], axis=2)
+    # A spot may carry several keypoints of different orientation: the nearest counts.
+    turn = np.abs((turned.angle_deg[None] - upright.angle_deg[:, None]) % 360 - 90)
+    closest = np.where(apart < 0.5, turn, 999).min(axis=1)
+    paired = closest < 999
+    assert paired.sum() > 100 and (closest[paired] < 5).mean() > 0.8
+
+
+def test_acceptance_promises_no_more_than_was_seen() -> None:
+    rng = np.random.default_rng(1)
+    counts = 2 + rng.geometric(0.6, 20000)
+    fitted = fit_acceptance(counts[:500], 1e-3)
+    for limit in (8, 9):
+        assert 0.3 < fitted.false_fix_probability(limit) / (counts >= limit).mean() < 3.0
+    assert fitted.accepts(fitted.least_count) and not fitted.accepts(fitted.least_count - 1)
+    assert Acceptance.from_plain(fitted.to_plain()) == fitted
+    assert not Acceptance.none(1e-4).accepts(1000)

@@ -1,0 +1,153 @@
+"""The whole pipeline on a real pack: it finds places, it never raises, it says no where it should."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import onboard
+from onboard import Attitude, Fix, Localizer, Prior, Status
+from onboard.geodesy import distance_m, ecef_from_geodetic
+from tests.look import look
+
+# Land in the middle of the band, round the Earth and over the antimeridian's side of it.
+PLACES = [(35.0, 40.0, 10.0), (30.0, 5.0, 200.0), (38.0, 100.0, 300.0), (36.0, -105.0, 77.0), (25.0, 78.0, 145.0)]
+
+
+def nothing_known(fix: Fix) -> bool:
+    numbers = [fix.lat_deg, fix.lon_deg, fix.altitude_m, fix.heading_deg, fix.sigma_m, fix.false_fix_probability]
+    arrays = [fix.position_ecef_m, fix.covariance_ecef_m2, fix.quat_ecef_from_cam_wxyz]
+    return bool(np.isnan(numbers).all() and all(np.isnan(array).all() for array in arrays))
+
+
+@pytest.mark.parametrize("lat, lon, heading", PLACES)
+def test_finds_the_place(localizer: Localizer, blue_marble: Path, lat: float, lon: float, heading: float) -> None:
+    frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading)
+    fix = localizer.localize(frame, timestamp_ns=42)
+    assert fix.status is Status.FIX, fix.reason
+    assert distance_m(fix.lat_deg, fix.lon_deg, lat, lon) < 7400
+    assert abs((fix.heading_deg - heading + 180) % 360 - 180) < 1.0
+    truth = ecef_from_geodetic(lat, lon, 700e3)
+    off = fix.position_ecef_m - truth
+    assert off @ np.linalg.solve(fix.covariance_ecef_m2, off) < 25.0
+    assert fix.timestamp_ns == 42 and fix.inliers > 10 and fix.false_fix_probability <= 1e-4
+    np.testing.assert_allclose(fix.covariance_ecef_m2, fix.covariance_ecef_m2.T)
+    assert np.linalg.eigvalsh(fix.covariance_ecef_m2)[0] > 0
+
+
+def test_same_frame_same_answer(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    first, second = localizer.localize(frame), localizer.localize(frame)
+    assert (first.lat_deg, first.inliers) == (second.lat_deg, second.inliers)
+
+
+def test_other_sizes_of_the_same_camera(localizer: Localizer, blue_marble: Path) -> None:
+    import cv2
+
+    frame = look(blue_marble, localizer.camera.scaled_to(1280, 1280), *PLACES[0][:2], 700e3, 10.0)
+    large = localizer.localize(frame)
+    small = localizer.localize(cv2.resize(frame, (640, 640), interpolation=cv2.INTER_AREA))
+    assert large and small
+    assert distance_m(large.lat_deg, large.lon_deg, small.lat_deg, small.lon_deg) < 4000
+
+
+def test_grey_frames(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[1][:2], 700e3, 200.0)
+    assert localizer.localize(frame[:, :, 1].copy()).status is Status.FIX
+
+
+def test_mirrored_frames_get_no_fix(localizer: Localizer, blue_marble: Path) -> None:
+    for lat, lon, heading in PLACES:
+        frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading)[:, ::-1]
+        fix = localizer.localize(np.ascontiguousarray(frame))
+        assert fix.status is Status.NO_MATCH and nothing_known(fix), fix
+
+
+def test_wrong_scale_gets_no_fix(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    assert not localizer.localize(frame, altitude_m=(1100e3, 5e3))
+
+
+def test_off_map_gets_no_fix(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, -25.0, 135.0, 700e3, 10.0)
+    assert not localizer.localize(frame)
+
+
+def test_knowledge_is_used(localizer: Localizer, blue_marble: Path) -> None:
+    lat, lon, heading = PLACES[2]
+    frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading)
+    plain = localizer.localize(frame)
+    attitude = Attitude(tuple(plain.quat_ecef_from_cam_wxyz), 1e-4)
+    told = localizer.localize(frame, altitude_m=(700e3, 100.0), attitude=attitude, prior=Prior(lat, lon, 50e3))
+    assert told and told.sigma_m < plain.sigma_m
+    assert not localizer.localize(frame, prior=Prior(-lat, lon + 90, 50e3)), "a prior elsewhere forbids the place"
+
+
+@pytest.mark.parametrize(
+    "frame, status",
+    [
+        (None, Status.BAD_FRAME),
+        ("frame.jpg", Status.BAD_FRAME),
+        (np.zeros((640, 640, 3), np.float32), Status.BAD_FRAME),
+        (np.zeros((640, 640, 4), np.uint8), Status.BAD_FRAME),
+        (np.zeros((640, 480, 3), np.uint8), Status.BAD_FRAME),
+        (np.zeros((0, 0), np.uint8), Status.BAD_FRAME),
+        (np.zeros((640, 640, 3), np.uint8), Status.DARK),
+        (np.full((640, 640, 3), 255, np.uint8), Status.SATURATED),
+        (np.full((640, 640, 3), 128, np.uint8), Status.FEATURELESS),
+    ],
+)
+def test_statuses_name_the_cause(localizer: Localizer, frame: object, status: Status) -> None:
+    fix = localizer.localize(frame)
+    assert fix.status is status and fix.reason and nothing_known(fix)
+
+
+@pytest.mark.parametrize(
+    "knowledge",
+    [
+        {"altitude_m": (float("nan"), 1.0)},
+        {"altitude_m": (700e3, 0.0)},
+        {"altitude_m": "high"},
+        {"prior": Prior(0, 0, -1.0)},
+        {"attitude": Attitude((0, 0, 0, 0), 0.1)},
+        {"attitude": Attitude((1, 0, 0, 0), float("inf"))},
+        {"prior": Prior(float("nan"), 0, 1.0)},
+    ],
+)
+def test_senseless_knowledge_is_no_fix(localizer: Localizer, blue_marble: Path, knowledge: dict) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    fix = localizer.localize(frame, **knowledge)
+    assert fix.status is Status.BAD_FRAME and nothing_known(fix) and "internal" not in fix.reason, fix.reason
+
+
+def test_deadline(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    fix = localizer.localize(frame, deadline_ms=1.0)
+    assert fix.status is Status.TIMEOUT and nothing_known(fix)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(hnp.arrays(np.uint8, st.sampled_from([(640, 640), (640, 640, 3), (64, 64, 3), (16, 16)])))
+def test_never_raises_on_any_bytes(localizer: Localizer, frame: np.ndarray) -> None:
+    fix = localizer.localize(frame)
+    assert fix.status is not Status.FIX and nothing_known(fix) and "internal" not in fix.reason
+
+
+def test_noise_gets_no_fix(localizer: Localizer, rng: np.random.Generator) -> None:
+    import cv2
+
+    for blur in (0.5, 2, 6):
+        noise = cv2.GaussianBlur(rng.normal(128, 60, (640, 640, 3)), (0, 0), blur)
+        noise = (128 + (noise - 128) / noise.std() * 40).clip(0, 255).astype(np.uint8)
+        assert localizer.localize(noise).status in (Status.NO_MATCH, Status.FEATURELESS)
+
+
+def test_module_localize_uses_the_named_pack(
+    pack: Path, blue_marble: Path, localizer: Localizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NADIR_PACK", str(pack))
+    assert onboard.default_pack() == pack
+    assert onboard.localize(look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)).status is Status.FIX
