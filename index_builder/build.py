@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index_builder.calibration import wrong_counts
+from index_builder.calibration import wrong_scores
 from index_builder.extraction import extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.pack_writer import PackWriter
@@ -80,13 +80,13 @@ def build_pack(
     if size > budget:
         raise BudgetError(f"the pack takes {size / 2**20:.2f} MiB of {budget / 2**20:g}; raise the budget")
 
-    counts = wrong_counts(
+    scores = wrong_scores(
         mosaic, writer.part, options.calibration_frames, options.seed,
         lambda done, total: progress("calibrate", done, total),
     )  # fmt: skip
-    acceptance = fit_acceptance(counts, mission.false_fix_probability)
+    acceptance = fit_acceptance(scores, mission.false_fix_probability)
     writer.manifest["acceptance"] = acceptance.to_plain()
-    writer.manifest["wrong_counts"] = np.bincount(counts).tolist()
+    writer.manifest["wrong_scores"] = [round(float(score), 2) for score in np.quantile(scores, [0.5, 0.9, 0.99, 1.0])]
     writer.seal()
     writer.publish()
     return acceptance

@@ -6,6 +6,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +16,10 @@ from onboard.localizer import Localizer
 from onboard.rectify import Rectified, rectifier
 
 
-def wrong_counts(
+def wrong_scores(
     mosaic: Mosaic, pack: Path, frames: int, seed: int, progress: Callable[[int, int], None]
-) -> NDArray[np.int64]:
-    """The best consensus (frames,) of mirrored views of random land, none of which shows a place of the pack.
+) -> NDArray[np.float64]:
+    """The best score (frames,) of mirrored views of random land, none of which shows a place of the pack.
 
     A mirrored map has the texture, the coasts and the rivers of the Earth, and no similarity without reflection
     maps it back.
@@ -26,12 +27,12 @@ def wrong_counts(
     workers = os.cpu_count() or 1
     band = Localizer(pack).mission.latitude_band_deg
     jobs = [(place, seed + number) for number, place in enumerate(land_places(frames, band, seed))]
-    counts = []
+    scores = []
     with get_context("spawn").Pool(workers, _start_worker, (mosaic, pack)) as pool:
-        for done, count in enumerate(pool.imap(_count, jobs, chunksize=2), 1):
-            counts.append(count)
+        for done, score in enumerate(pool.imap(_score, jobs, chunksize=2), 1):
+            scores.append(score)
             progress(done, frames)
-    return np.array(counts)
+    return np.array(scores)
 
 
 _worker: dict = {}
@@ -39,17 +40,18 @@ _worker: dict = {}
 
 def _start_worker(mosaic: Mosaic, pack: Path) -> None:
     cv2.setNumThreads(1)
+    faiss.omp_set_num_threads(1)
     _worker.update(mosaic=mosaic, localizer=Localizer(pack))
 
 
-def _count(job: tuple[tuple[float, float], int]) -> int:
+def _score(job: tuple[tuple[float, float], int]) -> float:
     place, seed = job
     localizer: Localizer = _worker["localizer"]
     known = localizer.knowledge()
     rectified = mirrored_view(_worker["mosaic"], localizer, place, np.random.default_rng(seed))
     view = localizer.view_of_rectified(rectified, localizer.camera, known.altitude_m)
     found = localizer.hypotheses(view, localizer.camera, known)
-    return found[0].count if found else 0
+    return found[0].score if found else 0.0
 
 
 def mirrored_view(

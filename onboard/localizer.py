@@ -33,15 +33,16 @@ from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.pose import Pose, PoseKnowledge, quat_from_matrix, solve_pose
 from onboard.rectify import Rectified, ground_to_camera, rectifier
-from onboard.verification import Consensus, Verifier, distinct_places
+from onboard.verification import Consensus, Verifier, distinct
 from onboard.voting import Candidate, vote
 
 _RIM_PX = 6  # a keypoint nearer to the edge of the view describes the edge
 _SPOT_PX = 8  # keypoints within such a square are one witness
-_TIGHT_PX = 3.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
+_TIGHT_PX = 2.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
 _LANDMARK_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, in pixels of the catalogue
 _FEWEST_FEATURES = 30
-_FEWEST_INLIERS = 3
+_FEWEST_INLIERS = 4
+_REFINEMENTS = 4
 _POSES = 4  # the best agreements, to which a whole pose is fitted
 
 
@@ -102,7 +103,7 @@ class Localizer:
     def hypotheses(
         self, view: View, camera: Camera, known: PoseKnowledge, clock: "Clock | None" = None
     ) -> list["Hypothesis"]:
-        """The places worth considering for a view, verified, most inliers first."""
+        """The places worth considering for a view, verified, best score first."""
         clock = clock or Clock(None)
         with clock.stage("votes"):
             candidates = self._candidates(view, known.prior)
@@ -111,9 +112,9 @@ class Localizer:
             for candidate in candidates:
                 clock.check()
                 agreements.append(self._verifier.verify(candidate, view))
-            agreements.sort(key=lambda consensus: -consensus.count)
+            agreements.sort(key=lambda consensus: -float(consensus.weight[consensus.agree].sum()))
             found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
-        return sorted(found, key=lambda hypothesis: -hypothesis.count)
+        return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
     def view(self, frame: np.ndarray, camera: Camera, altitude_m: float) -> View:
         """What a frame of ``camera`` shows from ``altitude_m``, on the catalogue's scale."""
@@ -143,58 +144,57 @@ class Localizer:
 
     def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> "Hypothesis":
         """Fit the whole pose to a consensus, then keep the matches that agree with it closely, until they stay."""
-        candidate, inliers = consensus.candidate, consensus.inliers
-        nothing = Hypothesis(candidate, None, inliers[:0], 0)
-        if consensus.count < _FEWEST_INLIERS:
-            return nothing
+        candidate, matches, agree = consensus.candidate, consensus.matches, consensus.agree
         x, y, z = candidate.unit
         lat, lon = float(np.degrees(np.arcsin(np.clip(z, -1, 1)))), float(np.degrees(np.arctan2(y, x)))
         position = ecef_from_geodetic(lat, lon, known.altitude_m)
         rotation = ecef_from_nadir_camera(lat, lon, candidate.heading_deg)
+        pixels, points = view.pixels[matches.feature], self._points(matches.landmark)
         pixel = self.mission.gsd_m * camera.fx / known.altitude_m  # frame pixels in one of the catalogue's
         pose = None
-        for _ in range(4):
-            pixels, points = view.pixels[inliers.feature], self._points(inliers.landmark)
-            pose = solve_pose(camera, pixels, points, position, rotation, _LANDMARK_SIGMA_PX * pixel, known)
+        for _ in range(_REFINEMENTS):
+            if agree.sum() < _FEWEST_INLIERS:
+                return Hypothesis(candidate, None, 0, 0.0)
+            sigma_px = _LANDMARK_SIGMA_PX * pixel
+            pose = solve_pose(camera, pixels[agree], points[agree], position, rotation, sigma_px, known)
             if pose is None:
-                return nothing
+                return Hypothesis(candidate, None, 0, 0.0)
             position, rotation = pose.position_ecef_m, pose.ecef_from_cam
-            seen = camera.project((self._points(consensus.matches.landmark) - position) @ rotation)
             with np.errstate(invalid="ignore"):
-                off = np.linalg.norm(seen - view.pixels[consensus.matches.feature], axis=1)
-                kept = consensus.matches[off < _TIGHT_PX * pixel]
-            if len(kept) < _FEWEST_INLIERS:
-                return nothing
-            if len(kept) == len(inliers) and np.array_equal(kept.feature, inliers.feature):
+                off = np.linalg.norm(camera.project((points - position) @ rotation) - pixels, axis=1)
+                close = off < _TIGHT_PX * pixel
+            if (close == agree).all():
                 break
-            inliers = kept
-        return Hypothesis(candidate, pose, inliers, distinct_places(inliers, view))
+            agree = close
+        counted = agree & distinct(matches, np.where(agree, consensus.weight, 0), view)
+        return Hypothesis(candidate, pose, int(counted.sum()), float(consensus.weight[counted].sum()))
 
     def _points(self, numbers: np.ndarray) -> Array:
         return ecef_from_geodetic(self.catalogue.lat_deg[numbers], self.catalogue.lon_deg[numbers])
 
     def _judge(self, hypotheses: list["Hypothesis"], timestamp_ns: int | None, clock: "Clock") -> Fix:
         """Accept the best hypothesis, or say why not."""
-        best = hypotheses[0] if hypotheses else None
-        if best is None or best.pose is None or not self.acceptance.accepts(best.count):
-            count = best.count if best else 0
-            reason = f"the best place has {count} inliers, {self.acceptance.least_count} are asked for"
-            votes = best.candidate.votes if best else 0
+        best = hypotheses[0] if hypotheses else Hypothesis(Candidate((0.0, 0.0, 1.0), 0.0, 0), None, 0, 0.0)
+
+        def refuse(status: Status, reason: str) -> Fix:
             return no_fix(
-                Status.NO_MATCH, reason, inliers=count, votes=votes, timestamp_ns=timestamp_ns,
+                status, reason, inliers=best.inliers, votes=best.candidate.votes, timestamp_ns=timestamp_ns,
                 timings_ms=clock.timings_ms,
             )  # fmt: skip
+
+        if best.pose is None or not self.acceptance.accepts(best.score):
+            asked = self.acceptance.least_score
+            return refuse(Status.NO_MATCH, f"the best place scores {best.score:.1f}, {asked:.1f} is asked for")
         for other in hypotheses[1:]:
-            apart_m = 0.0 if other.pose is None else float(
-                np.linalg.norm(other.pose.position_ecef_m - best.pose.position_ecef_m))  # fmt: skip
-            if apart_m > 4 * self.search.bin_m and self.acceptance.accepts(other.count):
-                return no_fix(
+            if other.pose is None or not self.acceptance.accepts(other.score):
+                continue
+            apart_m = float(np.linalg.norm(other.pose.position_ecef_m - best.pose.position_ecef_m))
+            if apart_m > 4 * self.search.bin_m:
+                return refuse(
                     Status.AMBIGUOUS,
-                    f"two places {apart_m / 1e3:.0f} km apart have {best.count} and {other.count} inliers",
-                    inliers=best.count, votes=best.candidate.votes, timestamp_ns=timestamp_ns,
-                    timings_ms=clock.timings_ms,
-                )  # fmt: skip
-        return _fix(best, self.acceptance.false_fix_probability(best.count), timestamp_ns, clock)
+                    f"two places {apart_m / 1e3:.0f} km apart score {best.score:.1f} and {other.score:.1f}",
+                )
+        return _fix(best, self.acceptance.false_fix_probability(best.score), timestamp_ns, clock)
 
     def knowledge(
         self,
@@ -228,12 +228,13 @@ class Localizer:
 
 @dataclass(frozen=True, eq=False)
 class Hypothesis:
-    """A candidate with its fitted pose and the landmarks that agree with it; pose None when nothing held."""
+    """A candidate with its fitted pose, None when nothing held; how many landmarks agree with it, in distinct
+    places, and the sum of their weights, which is what acceptance judges."""
 
     candidate: Candidate
     pose: Pose | None
-    inliers: Matches
-    count: int
+    inliers: int
+    score: float
 
 
 @dataclass(frozen=True)
@@ -245,9 +246,9 @@ class Search:
     """
 
     features: int = 3000
-    neighbours: int = 5
+    neighbours: int = 10
     probes: int = 16
-    candidates: int = 5
+    candidates: int = 16
     bin_m: float = 25e3
     scale_ratio: float = 1.35
 
@@ -301,7 +302,7 @@ def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: 
         covariance_ecef_m2=axes @ pose.covariance[:3, :3] @ axes.T,
         quat_ecef_from_cam_wxyz=quat_from_matrix(pose.ecef_from_cam),
         false_fix_probability=probability,
-        inliers=best.count,
+        inliers=best.inliers,
         votes=best.candidate.votes,
         timestamp_ns=timestamp_ns,
         timings_ms=clock.timings_ms,
