@@ -21,7 +21,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     train = actions.add_parser("train", help="mosaic to encoder.onnx, by metric learning on rendered looks")
     _earth_arguments(train)
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
-    train.add_argument("--steps", type=int, default=2000, help="steps of 64 pairs (default: %(default)s)")
+    train.add_argument("--steps", type=int, default=1000, help="steps of 64 pairs (default: %(default)s)")
     train.add_argument("--span-km", type=float, default=320.0, help="ground seen by the network (%(default)s)")
     train.add_argument("--threads", type=int, default=2)
     train.set_defaults(run=run_train)

@@ -1,27 +1,32 @@
-"""The compact network: plain 3x3 convolutions when deployed, with shortcuts while it trains.
+"""The compact network: edges and ridges, two re-parameterised blocks, a soft grid, one linear layer.
 
-Blocks are re-parameterised as in RepVGG (Ding et al., arXiv 2101.03697), with the normalisation on the convolution
-and the identity only: what is exported is a chain of convolutions and ReLUs, which INT8 engines run fastest.
-The head keeps the layout of the view (which texture lies where), since heading is resolved by turning the frame.
+It starts as a classical descriptor (oriented edges, ridges and blobs pooled over an 8 x 8 grid, in the line of HOG:
+Dalal and Triggs, CVPR 2005) whose linear layer is solved in closed form (export/discriminant.py), and learns from
+there. The blocks are re-parameterised as in RepVGG (Ding et al., arXiv 2101.03697), with the normalisation on the
+convolution and a plain identity: what is exported is a chain of convolutions and ReLUs, which INT8 engines run fast.
+The grid keeps the layout of the view (what lies where), since heading is resolved by turning the frame.
 """
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-WIDTHS = (16, 32, 64, 128)
-REDUCED = 64
+STEM_PX = 13
+CHANNELS = 32
+# The pooling window of a grid point, in pixels of the half-size picture, at a stride of 4.
+POOL_PX, POOL_SIGMA = 12, 2.5
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """size: pixels a side of the view, a multiple of 16; span_m: its side on the ground; dim: length of the code;
+    """size: pixels a side of the view, a multiple of 8; span_m: its side on the ground; dim: length of the code;
     turns: how many turns of a frame the search tries."""
 
     size: int = 64
     span_m: float = 320e3
-    dim: int = 64
+    dim: int = 128
     turns: int = 16
 
     def metadata(self) -> dict[str, str]:
@@ -30,33 +35,27 @@ class NetworkSettings:
 
 
 class RepBlock(nn.Module):
-    """relu(norm(conv3x3(x)) [+ x]); the shortcut where shape allows it. `folded` gives one convolution."""
+    """relu(x + norm(conv3x3(x))), at first the identity of what is not negative; `folded` gives one convolution."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, kernel: int = 3) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-        self.shortcut = stride == 1 and inputs == outputs
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.conv(x))
-        return torch.relu(y + x if self.shortcut else y)
+        return torch.relu(x + self.norm(self.conv(x)))
 
     def folded(self) -> nn.Sequential:
         """The same function as Conv2d and ReLU, with the statistics of evaluation mode."""
-        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
-        conv = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, kernel, stride, kernel // 2)
+        conv = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, 3, padding=1)
         variance, mean = self.norm.running_var, self.norm.running_mean
-        assert variance is not None and mean is not None
+        assert variance is not None and mean is not None and conv.bias is not None
         gain = self.norm.weight / torch.sqrt(variance + self.norm.eps)
-        weight = self.conv.weight * gain[:, None, None, None]
-        if self.shortcut:
-            diagonal = torch.arange(weight.shape[0])
-            weight = weight.clone()
-            weight[diagonal, diagonal, kernel // 2, kernel // 2] += 1.0
-        assert conv.bias is not None
         with torch.no_grad():
-            conv.weight.copy_(weight)
+            conv.weight.copy_(self.conv.weight * gain[:, None, None, None])
+            diagonal = torch.arange(conv.out_channels)
+            conv.weight[diagonal, diagonal, 1, 1] += 1.0
             conv.bias.copy_(self.norm.bias - mean * gain)
         return nn.Sequential(conv, nn.ReLU())
 
@@ -66,20 +65,53 @@ class Network(nn.Module):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
-        if settings.size % 16:
-            raise ValueError(f"size {settings.size} is not a multiple of 16")
-        a, b, c, d = WIDTHS
-        self.trunk = nn.Sequential(
-            RepBlock(1, a, 2, 5), RepBlock(a, b, 2), RepBlock(b, b, 1),
-            RepBlock(b, c, 2), RepBlock(c, c, 1), RepBlock(c, c, 1),
-            RepBlock(c, d, 2), RepBlock(d, d, 1), RepBlock(d, REDUCED, 1, 1),
-        )  # fmt: skip
-        self.head = nn.Linear(REDUCED * (settings.size // 16) ** 2, settings.dim)
+        if settings.size % 8:
+            raise ValueError(f"size {settings.size} is not a multiple of 8")
+        self.stem = nn.Conv2d(1, CHANNELS, STEM_PX, stride=2, padding=STEM_PX // 2)
+        self.blocks = nn.Sequential(RepBlock(CHANNELS), RepBlock(CHANNELS))
+        # Even kernel and this padding put the grid points symmetrically.
+        self.pool = nn.Conv2d(
+            CHANNELS, CHANNELS, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=CHANNELS, bias=False
+        )
+        self.head = nn.Linear(CHANNELS * (settings.size // 8) ** 2, settings.dim)
+        with torch.no_grad():
+            self.stem.weight.copy_(torch.from_numpy(stem_kernels())[:, None])
+            nn.init.zeros_(self.stem.bias)  # type: ignore[arg-type]
+            window = torch.from_numpy(_gaussian(POOL_PX, POOL_SIGMA, total=1.0))
+            self.pool.weight.copy_(window.expand_as(self.pool.weight))
+
+    def features(self, views: Tensor) -> Tensor:
+        """What the linear layer sees: (N, CHANNELS * (size / 8)^2)."""
+        return self.pool(self.blocks(torch.relu(self.stem(views)))).flatten(1)
 
     def forward(self, views: Tensor) -> Tensor:
-        return self.head(self.trunk(views).flatten(1))
+        return self.head(self.features(views))
 
     def deployed(self) -> nn.Module:
-        """The same function as a plain chain, for export."""
+        """The same function as a plain chain in evaluation mode, for export."""
         self.eval()
-        return nn.Sequential(*(block.folded() for block in self.trunk), nn.Flatten(1), self.head).eval()  # type: ignore[operator]
+        blocks = [block.folded() for block in self.blocks if isinstance(block, RepBlock)]
+        return nn.Sequential(self.stem, nn.ReLU(), *blocks, self.pool, nn.Flatten(1), self.head).eval()
+
+
+def stem_kernels() -> np.ndarray:
+    """First and second derivatives of Gaussians and a blob, (CHANNELS, STEM_PX, STEM_PX) float32, absolute sum 2."""
+    at = np.arange(STEM_PX) - (STEM_PX - 1) / 2
+    x, y = np.meshgrid(at, at)
+    kernels = []
+    for sigma in (1.2, 2.4):
+        for angle in np.arange(8) * np.pi / 4:
+            kernels.append((x * np.cos(angle) + y * np.sin(angle)) * _gaussian(STEM_PX, sigma))
+    for sigma, count in ((1.5, 4), (2.8, 3)):
+        for angle in np.arange(count) * np.pi / count:
+            across = x * np.cos(angle) + y * np.sin(angle)
+            ridge = (across**2 / sigma**2 - 1) * _gaussian(STEM_PX, sigma)
+            kernels += [ridge - ridge.mean(), ridge.mean() - ridge]
+    kernels += [_gaussian(STEM_PX, 2.0), -_gaussian(STEM_PX, 2.0)]
+    return np.stack([2 * kernel / np.abs(kernel).sum() for kernel in kernels]).astype(np.float32)
+
+
+def _gaussian(size: int, sigma: float, total: float | None = None) -> np.ndarray:
+    at = np.arange(size) - (size - 1) / 2
+    window = np.exp(-(at[:, None] ** 2 + at[None] ** 2) / (2 * sigma**2))
+    return (window if total is None else window * (total / window.sum())).astype(np.float32)

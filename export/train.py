@@ -1,7 +1,11 @@
-"""Training: pairs of map and look drawn fresh every step, one metric loss, checkpoints that resume exactly."""
+"""Training: pairs of map and look drawn fresh every step, one metric loss, checkpoints that resume exactly.
+
+The start is the closed form of export/discriminant.py on ``closed_form_pairs``; the steps refine it.
+"""
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
+from export.discriminant import solve_head
 from export.earth import angle_deg
 from export.looks import Studio
 from export.loss import multi_similarity
@@ -22,6 +27,8 @@ from onboard.geodesy import EARTH_RADIUS_M, Array
 
 # Places nearer than this share ground in their views: neither the same place nor surely another.
 APART_SPANS = 1.2
+# What starts out solved or designed learns at this share of the rate.
+SOLVED_RATE = 0.1
 METRES_PER_DEGREE = np.pi / 180 * EARTH_RADIUS_M
 
 
@@ -35,11 +42,12 @@ class TrainSettings:
     memory, Wang et al., CVPR 2020); max_offset_m: how far a look may lie from its map view."""
 
     seed: int = 0
-    steps: int = 2000
+    closed_form_pairs: int = 16_000
+    steps: int = 1000
     batch: int = 64
-    rate: float = 2e-3
+    rate: float = 1e-3
     weight_decay: float = 0.02
-    warmup: int = 100
+    warmup: int = 50
     memory: int = 4096
     max_offset_m: float = 30e3
     band_deg: tuple[float, float] = (-62.0, 62.0)
@@ -61,7 +69,9 @@ def start(network: NetworkSettings, train: TrainSettings) -> State:
     """A fresh state, the same for the same seed."""
     torch.manual_seed(train.seed)
     model = Network(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=train.rate, weight_decay=train.weight_decay)
+    solved = [*model.stem.parameters(), *model.pool.parameters(), *model.head.parameters()]
+    groups = [{"params": list(model.blocks.parameters()), "share": 1.0}, {"params": solved, "share": SOLVED_RATE}]
+    optimizer = torch.optim.AdamW(groups, lr=train.rate, weight_decay=train.weight_decay)
     empty = {"map": torch.zeros(0, network.dim), "look": torch.zeros(0, network.dim), "place": torch.zeros(0, 2)}
     return State(model, optimizer, 0, empty)
 
@@ -87,7 +97,7 @@ def step_once(state: State, studio: Studio, network: NetworkSettings, train: Tra
     """One step of AdamW; returns the loss."""
     maps, looks, places = draw_batch(studio, train, network.turns, state.step)
     for group in state.optimizer.param_groups:
-        group["lr"] = train.rate * rate_share(state.step, train)
+        group["lr"] = train.rate * group["share"] * rate_share(state.step, train)
     state.network.train()
     views = torch.cat([maps, looks]).contiguous(memory_format=torch.channels_last)
     map_codes, look_codes = normalize(state.network(views)).chunk(2)
@@ -111,6 +121,16 @@ def step_once(state: State, studio: Studio, network: NetworkSettings, train: Tra
     return float(loss.detach())
 
 
+def _closed_form_batches(
+    studio: Studio, network: NetworkSettings, train: TrainSettings
+) -> Iterator[tuple[Tensor, Tensor]]:
+    batches = -(-train.closed_form_pairs // train.batch)
+    for index in tqdm(range(batches), desc="closed form", unit="batch", disable=None):
+        # Steps that training will not reach, so that no pair is drawn twice.
+        maps, looks, _ = draw_batch(studio, train, network.turns, train.steps + index)
+        yield maps, looks
+
+
 def rate_share(step: int, train: TrainSettings) -> float:
     """Linear warm-up, then a half cosine to zero."""
     if step < train.warmup:
@@ -130,6 +150,9 @@ def fit(studio: Studio, network: NetworkSettings, train: TrainSettings, folder: 
     if checkpoint.exists():
         load_checkpoint(checkpoint, state, settings)
     (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
+    if state.step == 0 and not checkpoint.exists():
+        solve_head(state.network, _closed_form_batches(studio, network, train))
+        save_checkpoint(checkpoint, state, settings)
     bar = tqdm(total=train.steps, initial=state.step, unit="step", disable=None)
     began, losses = time.monotonic(), []
     while state.step < train.steps:

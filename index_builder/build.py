@@ -100,7 +100,7 @@ def _size_for(budget: float, available: int) -> tuple[int, int]:
     count = min(available, int((budget - _OVERHEAD_BYTES - lists * _LIST_BYTES) / each))
     if count < 1000:
         raise BudgetError(
-            f"{budget / 2**20:g} MiB hold {max(count, 0)} of {available} landmarks, 1000 are the least that makes sense; "
+            f"{budget / 2**20:g} MiB hold {max(count, 0)} of {available} landmarks, 1000 are the least; "
             "raise the budget or lower gsd_m"
         )
     return count, lists

@@ -40,7 +40,8 @@ def run_build(arguments: argparse.Namespace) -> int:
     acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, bars)
     bars.close()
     shutil.rmtree(arguments.out.with_name(arguments.out.name + ".work"), ignore_errors=True)
-    print(f"{arguments.out}: a fix takes a score of {acceptance.least_score:.1f}; see 'nadir pack info'", file=sys.stderr)
+    least = f"a fix takes a score of {acceptance.least_score:.1f}"
+    print(f"{arguments.out}: {least}; see 'nadir pack info'", file=sys.stderr)
     return 0
 
 

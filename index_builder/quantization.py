@@ -26,11 +26,11 @@ def quantize(descriptors: NDArray[np.uint8], parts: int, lists: int, seed: int) 
     count, dimension = descriptors.shape
     rng = np.random.default_rng(seed)
     sample = np.sort(rng.choice(count, min(count, _TRAINING_SAMPLE), replace=False))
-    training = descriptors[sample].astype(np.float32) / 255
+    training = descriptors[sample].astype(np.float32) / np.float32(255)
 
     kmeans = faiss.Kmeans(dimension, lists, niter=12, seed=seed, max_points_per_centroid=256, min_points_per_centroid=1)
     kmeans.train(training)
-    coarse = kmeans.centroids.astype(np.float16)
+    coarse = np.asarray(kmeans.centroids).astype(np.float16)
     finder = faiss.IndexFlatL2(dimension)
     finder.add(coarse.astype(np.float32))
 
@@ -42,7 +42,7 @@ def quantize(descriptors: NDArray[np.uint8], parts: int, lists: int, seed: int) 
 
     assigned, codes = [], []
     for start in range(0, count, 65536):
-        block = descriptors[start : start + 65536].astype(np.float32) / 255
+        block = descriptors[start : start + 65536].astype(np.float32) / np.float32(255)
         assigned.append(finder.search(block, 1)[1][:, 0])
         codes.append(quantizer.compute_codes(block))
     listed = np.concatenate(assigned)

@@ -1,5 +1,6 @@
 """The latitude band cut into tiles, each read as a local map at the catalogue's GSD with water as water."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,7 +75,7 @@ def tiles_of(band_deg: tuple[float, float], gsd_m: float) -> list[Tile]:
         widest = 0.0 if low < 0 < high else min(abs(low), abs(high))
         columns = max(3, int(np.ceil(360 * np.cos(np.radians(widest)) / side_deg)))
         lons = np.linspace(-180, 180, columns + 1).tolist()
-        tiles += [Tile(low, high, west, east) for west, east in zip(lons[:-1], lons[1:])]
+        tiles += [Tile(low, high, west, east) for west, east in itertools.pairwise(lons)]
     return tiles
 
 

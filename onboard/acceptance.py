@@ -71,5 +71,5 @@ def fit_acceptance(scores: ArrayLike, limit: float) -> Acceptance:
     excess = sample[sample > anchor] - anchor
     if len(excess) == 0:
         excess = np.array([1.0])
-    decay = float(max(excess.mean(), 0.1)) * (1 + 2 / np.sqrt(len(excess)))
+    decay = float(max(excess.mean(), 0.1) * (1 + 2 / np.sqrt(len(excess))))
     return Acceptance(anchor, len(excess) / len(sample), decay, len(sample), limit)

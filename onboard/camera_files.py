@@ -70,7 +70,7 @@ def _from_opencv(path: Path, content: str) -> Camera:
     fisheye = storage.getNode("fisheye_model").real() == 1
     coefficients = [] if distortion is None else distortion.ravel()
     model = "equidistant" if fisheye else ("plumb_bob" if len(coefficients) <= 5 else "rational_polynomial")
-    return _camera(*size, k, model, coefficients, path.stem, None)
+    return _camera(size[0], size[1], k, model, coefficients, path.stem, None)
 
 
 def _from_kalibr(data: dict[str, Any], name: str) -> Camera:
@@ -81,7 +81,8 @@ def _from_kalibr(data: dict[str, Any], name: str) -> Camera:
         raise CameraError(f"Kalibr distortion model {kind!r} is not known; use one of {', '.join(_KALIBR_MODELS)}")
     fx, fy, cx, cy = (float(value) for value in data["intrinsics"])
     k = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    return _camera(*data["resolution"], k, _KALIBR_MODELS[kind], data.get("distortion_coeffs", []), name, None)
+    width, height = data["resolution"]
+    return _camera(width, height, k, _KALIBR_MODELS[kind], data.get("distortion_coeffs", []), name, None)
 
 
 def _camera(width: Any, height: Any, k: Any, model: str, distortion: Any, name: str, mask: Any) -> Camera:

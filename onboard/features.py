@@ -37,6 +37,8 @@ class Features:
 # the number of features is bounded by `limit`.
 _CONTRAST_THRESHOLD = 0.005
 _EDGE_THRESHOLD = 20.0
+# The finest keypoints repeat half as often between map and frame as all others (docs/results.md).
+_FINEST_PX = 2.0
 # Twice SIFT's usual support: seen from orbit the ground is flat, so that a wider neighbourhood only adds what tells
 # one place from another (docs/results.md: a third more votes for the right place).
 _SUPPORT = 2.0
@@ -63,7 +65,7 @@ def extract(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], limit: int = 0) -> 
     """Features of an RGB uint8 picture (H, W, 3) where ``mask`` (H, W) is True; the ``limit`` strongest (0: all)."""
     sift = cv2.SIFT_create(nfeatures=limit, contrastThreshold=_CONTRAST_THRESHOLD, edgeThreshold=_EDGE_THRESHOLD)
     grey = equalised_luminance(rgb, mask)
-    keypoints = sift.detect(grey, mask.astype(np.uint8))
+    keypoints = [point for point in sift.detect(grey, mask.astype(np.uint8)) if point.size >= _FINEST_PX]
     if not keypoints:
         empty = np.empty(0, np.float32)
         return Features(np.empty((0, 2), np.float32), empty, empty, empty, np.empty((0, DESCRIPTOR_DIM), np.float32))

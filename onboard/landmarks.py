@@ -6,6 +6,7 @@ stored. Codes are 4-bit product codes of whole descriptors (FastScan: Andre, Ker
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -106,9 +107,10 @@ def search_index(catalogue: Catalogue, probes: int) -> faiss.IndexIVFPQFastScan:
     starts = np.concatenate([[0], np.cumsum(catalogue.list_sizes, dtype=np.int64)])
     ids = np.arange(len(catalogue), dtype=np.int64)
     codes = np.ascontiguousarray(catalogue.codes)
+    lists_of_codes: Any = plain.invlists
     for number, (start, stop) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist())):
         if stop > start:
-            plain.invlists.add_entries(
+            lists_of_codes.add_entries(
                 number, stop - start, faiss.swig_ptr(ids[start:stop]), faiss.swig_ptr(codes[start:stop])
             )
     plain.ntotal = len(catalogue)
@@ -116,5 +118,5 @@ def search_index(catalogue: Catalogue, probes: int) -> faiss.IndexIVFPQFastScan:
     fast.own_fields = False
     fast.nprobe = min(probes, lists)
     # The fast index borrows the coarse quantizer; keep it alive as long as the index.
-    fast.referenced_objects = [coarse]
+    fast.referenced_objects = [coarse]  # type: ignore[attr-defined]
     return fast

@@ -125,7 +125,7 @@ class Localizer:
     def view_of_rectified(self, rectified: Rectified, camera: Camera, altitude_m: float) -> View:
         """The features of a rectified frame, and the camera pixels they came from."""
         features = extract(rectified.image, shrink_mask(rectified.mask, _RIM_PX), self.search.features)
-        ground_m = rectified.ground_m(features.xy)
+        ground_m = rectified.ground_m(features.xy.astype(np.float64))
         pixels = camera.project(ground_to_camera(ground_m, altitude_m))
         return view_of(features, ground_m, pixels, _SPOT_PX * self.mission.gsd_m)
 

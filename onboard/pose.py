@@ -70,7 +70,7 @@ def solve_pose(
         rotation = rotation @ cv2.Rodrigues(move[3:])[0]
         if np.linalg.norm(move[:3]) < 0.1 and np.linalg.norm(move[3:]) < 1e-7:
             break
-    return Pose(position, rotation, np.linalg.inv(normal) * inflation)
+    return Pose(position, rotation, np.asarray(np.linalg.inv(normal) * inflation, np.float64))
 
 
 def _reprojection(

@@ -92,13 +92,13 @@ def rectifier(camera: Camera, altitude_m: float, gsd_m: float) -> Rectifier:
     points = ground_to_camera(offsets, altitude_m)
     pixels = reduced.project(points)
     # A strong distortion may fold rays from outside the field back into the picture: keep those that come back.
-    inside = (np.abs(pixels - (reduced.width / 2 - 0.5, reduced.height / 2 - 0.5)) <= (
-        reduced.width / 2, reduced.height / 2)).all(axis=1)  # fmt: skip
+    half = np.array([reduced.width, reduced.height]) / 2
+    inside = np.asarray((np.abs(pixels + 0.5 - half) <= half).all(axis=1))
     back = camera_to_ground(reduced.rays(np.where(inside[:, None], pixels, 0.0)), altitude_m)
     with np.errstate(invalid="ignore"):
         inside &= np.hypot(*(back - offsets).T) < gsd_m
     map_x, map_y = (pixels[:, axis].reshape(height, width).astype(np.float32) for axis in (0, 1))
-    mask = inside.reshape(height, width)
+    mask = np.asarray(inside).reshape(height, width)
     if reduced.mask is not None:
         seen = cv2.remap(reduced.mask.astype(np.uint8), map_x, map_y, cv2.INTER_NEAREST, borderValue=0)
         mask = mask & (seen > 0)

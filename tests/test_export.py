@@ -1,8 +1,8 @@
 """The export stages at a tiny size: looks, loss, training, resumption, ONNX, INT8, recall."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,12 +13,13 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("global_land_mask")
 
 from export import evaluate, train  # noqa: E402
+from export.discriminant import solve_head  # noqa: E402
 from export.earth import Earth, load_earth, node_grid  # noqa: E402
 from export.frames import read_frames  # noqa: E402
 from export.looks import Studio  # noqa: E402
 from export.loss import multi_similarity  # noqa: E402
 from export.model_file import write_onnx  # noqa: E402
-from export.network import NetworkSettings  # noqa: E402
+from export.network import Network, NetworkSettings  # noqa: E402
 from export.noise import Noise  # noqa: E402
 from export.quantize import QuantizationError, calibration_views, check_symmetric, quantize  # noqa: E402
 from onboard.cells import CellTable, tile_band  # noqa: E402
@@ -29,7 +30,14 @@ from onboard.geodesy import distance_m  # noqa: E402
 torch.set_num_threads(1)  # threads that wait for one another are slow on a busy machine
 NETWORK = NetworkSettings(size=32, span_m=1500e3, dim=32, turns=8)
 TRAIN = train.TrainSettings(
-    steps=16, batch=16, warmup=2, memory=64, max_offset_m=50e3, rate=3e-3, checkpoint_every=8, min_land=-1.0
+    steps=8,
+    batch=16,
+    closed_form_pairs=512,
+    warmup=2,
+    memory=64,
+    max_offset_m=50e3,
+    checkpoint_every=4,
+    min_land=-1.0,
 )
 
 
@@ -116,8 +124,33 @@ def trained(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> tuple[t
     return train.fit(studio, NETWORK, TRAIN, folder), folder
 
 
+def test_the_closed_form_start_finds_looks_of_places_it_has_not_seen(
+    studio: Studio, trained: tuple[train.State, Path]
+) -> None:
+    def found(network: torch.nn.Module) -> float:
+        maps, looks, _ = train.draw_batch(studio, replace(TRAIN, batch=128), NETWORK.turns, 10_000)
+        with torch.no_grad():
+            a, b = torch.nn.functional.normalize(network.eval()(torch.cat([maps, looks]))).chunk(2)
+        return float(((b @ a.T).argmax(1) == torch.arange(128)).float().mean())
+
+    solved = train.start(NETWORK, TRAIN)
+    batches = [train.draw_batch(studio, TRAIN, NETWORK.turns, step)[:2] for step in range(32)]
+    correlations = solve_head(solved.network, batches)
+    assert bool((correlations.diff() <= 1e-9).all()) and correlations[0] > 0.3
+    assert found(solved.network) > 2 * found(train.start(NETWORK, TRAIN).network)
+    assert found(trained[0].network) > 0.3
+
+
+def test_a_fresh_network_is_its_stem_and_grid() -> None:
+    """The blocks begin as the identity, so that the closed form solves what is then trained."""
+    network = Network(NETWORK).eval()
+    views = torch.randn(3, 1, 32, 32)
+    plain = network.pool(torch.relu(network.stem(views))).flatten(1)
+    torch.testing.assert_close(network.features(views), plain)
+
+
 def test_training_steps_reduce_the_loss(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = replace(TRAIN, memory=0, steps=60)
+    settings = replace(TRAIN, memory=0, steps=60, rate=3e-3)
     batch = train.draw_batch(studio, settings, NETWORK.turns, 0)
     monkeypatch.setattr(train, "draw_batch", lambda *_: batch)
     state = train.start(NETWORK, settings)
@@ -126,13 +159,20 @@ def test_training_steps_reduce_the_loss(studio: Studio, monkeypatch: pytest.Monk
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(
-    studio: Studio, trained: tuple[train.State, Path], tmp_path: Path
+    studio: Studio, trained: tuple[train.State, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = train.start(NETWORK, TRAIN)
-    settings = json.loads((trained[1] / "settings.json").read_text())
-    for _ in range(8):
-        train.step_once(state, studio, NETWORK, TRAIN)
-    train.save_checkpoint(tmp_path / "checkpoint.pt", state, settings)
+    real_step, calls = train.step_once, []
+
+    def step_or_stop(*arguments: Any) -> float:
+        calls.append(1)
+        if len(calls) > 6:  # past the checkpoint at 4
+            raise KeyboardInterrupt
+        return real_step(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "step_once", step_or_stop)
+        train.fit(studio, NETWORK, TRAIN, tmp_path)
+    assert train.read_checkpoint(tmp_path / "checkpoint.pt")["step"] == 4
     resumed = train.fit(studio, NETWORK, TRAIN, tmp_path)
     assert resumed.step == TRAIN.steps
     for name, value in trained[0].network.state_dict().items():
@@ -180,7 +220,7 @@ def test_int8_is_symmetric_per_channel_and_close(models) -> None:
     check_symmetric(model)
     constants = {entry.name: onnx.numpy_helper.to_array(entry) for entry in model.graph.initializer}
     kernels = [value for value in constants.values() if value.dtype == np.int8 and value.ndim == 4]
-    assert len(kernels) == 9
+    assert len(kernels) == 4
     per_channel = [node for node in model.graph.node if node.op_type == "DequantizeLinear"
                    and node.input[0] in constants and constants[node.input[0]].ndim == 4]  # fmt: skip
     assert all(constants[node.input[1]].shape == (constants[node.input[0]].shape[0],) for node in per_channel)

@@ -1,0 +1,94 @@
+"""Real photographs: solved and wrong apart, by label. ``make bench-real``, or ``python -m tests.bench_real DIR``.
+
+DIR holds frames.csv (file, lat_deg, lon_deg, altitude_km, camera, label) and the pictures. No frame's position reaches
+the localizer. Wrong: a fix farther than 25 km from the truth. The best wrong score says how near a wrong fix was.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from onboard import Localizer, Status, default_pack, load_camera
+from onboard.geodesy import distance_m, geodetic_from_ecef
+from onboard.images import read_image
+
+RIGHT_M = 25e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pack", type=Path, default=default_pack())
+    parser.add_argument("--json", type=Path, help="write one record a frame there")
+    arguments = parser.parse_args()
+    localizers: dict[str, Localizer] = {}
+    records = []
+    with (arguments.folder / "frames.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        name = row["camera"]
+        if name not in localizers:
+            localizers[name] = Localizer(arguments.pack, load_camera(arguments.folder / name))
+        records.append(measure(localizers[name], arguments.folder, row))
+        print(records[-1], flush=True)
+    if arguments.json:
+        arguments.json.write_text("\n".join(map(json.dumps, records)) + "\n")
+    report(records, next(iter(localizers.values())).acceptance.least_score)
+
+
+def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
+    """Localize one frame as the command line does, and look at the hypotheses behind the answer."""
+    frame = read_image(folder / row["file"])
+    altitude_m = (float(row["altitude_km"]) * 1e3, 15e3)
+    lat, lon = float(row["lat_deg"]), float(row["lon_deg"])
+    fix = localizer.localize(frame, altitude_m=altitude_m)
+    known = localizer.knowledge(altitude_m)
+    camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
+    best_right = best_wrong = most_votes_wrong = 0.0
+    view = localizer.view(frame, camera, known.altitude_m)
+    for hypothesis in localizer.hypotheses(view, camera, known):
+        if hypothesis.pose is None:
+            continue
+        at_lat, at_lon, _ = geodetic_from_ecef(hypothesis.pose.position_ecef_m)
+        if distance_m(at_lat, at_lon, lat, lon) < RIGHT_M:
+            best_right = max(best_right, hypothesis.score)
+        else:
+            best_wrong = max(best_wrong, hypothesis.score)
+            most_votes_wrong = max(most_votes_wrong, hypothesis.candidate.votes)
+    error_km = None if fix.status is not Status.FIX else float(distance_m(fix.lat_deg, fix.lon_deg, lat, lon)) / 1e3
+    return {
+        "file": row["file"],
+        "label": row["label"],
+        "status": fix.status.value,
+        "error_km": None if error_km is None else round(error_km, 2),
+        "inliers": fix.inliers,
+        "votes": fix.votes,
+        "right_score": round(best_right, 1),
+        "wrong_score": round(best_wrong, 1),
+        "wrong_votes": int(most_votes_wrong),
+        "ms": round(fix.timings_ms["total"], 1),
+    }
+
+
+def report(records: list[dict], least_score: float) -> None:
+    print(f"\n{'label':22}{'frames':>7}{'solved':>8}{'wrong':>7}{'no fix':>8}{'median km':>11}{'best wrong score':>18}")
+    for label in [*sorted({record["label"] for record in records}), "all"]:
+        chosen = [record for record in records if label in (record["label"], "all")]
+        errors = [record["error_km"] for record in chosen if record["error_km"] is not None]
+        solved = [error for error in errors if error * 1e3 <= RIGHT_M]
+        median = f"{np.median(solved):.1f}" if solved else "-"
+        wrong = max(record["wrong_score"] for record in chosen)
+        print(
+            f"{label:22}{len(chosen):7}{len(solved):8}{len(errors) - len(solved):7}{len(chosen) - len(errors):8}"
+            f"{median:>11}{wrong:18.1f}"
+        )
+    times = [record["ms"] for record in records]
+    p50, p95 = np.quantile(times, [0.5, 0.95])
+    print(f"a fix takes a score of {least_score:.1f}; latency p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

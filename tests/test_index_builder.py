@@ -1,0 +1,168 @@
+"""The ground side: mosaics, tiles, missions, and a build that is whole, resumable and reproducible."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_bounds
+
+from index_builder.build import _size_for
+from index_builder.extraction import extract_landmarks
+from index_builder.mosaic import Mosaic
+from index_builder.tiles import WATER_RGB, is_land, read_map, tiles_of
+from onboard import BudgetError, MissionError, MosaicError
+from onboard.cli import main
+from onboard.mission import load_mission, mission_yaml
+from tests.conftest import MISSION
+
+
+@pytest.fixture(scope="session")
+def coordinates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A global raster whose colours tell the place: red the longitude, green the latitude, in steps of 360 / 250."""
+    path = tmp_path_factory.mktemp("raster") / "coordinates.tif"
+    lon, lat = np.meshgrid(np.arange(720) / 2 - 179.75, 89.75 - np.arange(360) / 2)
+    data = np.stack([(lon + 180) / 360 * 250, (lat + 90) / 180 * 250, 0 * lon]).astype(np.uint8)
+    profile = dict(driver="GTiff", dtype="uint8", count=3, width=720, height=360, crs="EPSG:4326")
+    with rasterio.open(path, "w", **profile, transform=from_bounds(-180, -90, 180, 90, 720, 360)) as target:
+        target.write(data)
+    return path
+
+
+@pytest.mark.parametrize("lat, lon", [(0.0, 0.0), (45.0, 179.9), (-45.0, -179.9), (89.0, 30.0), (-60.0, -100.0)])
+def test_sampling_reads_the_place_asked_for(coordinates: Path, lat: float, lon: float) -> None:
+    grid_lat, grid_lon = np.meshgrid(lat + np.linspace(-0.9, 0.9, 12), lon + np.linspace(-3, 3, 12), indexing="ij")
+    rgb, valid = Mosaic(coordinates).sample(grid_lat, grid_lon, 55e3)
+    assert valid.all()
+    expected = (grid_lon + 180) % 360 / 360 * 250
+    away_from_seam = np.abs((grid_lon + 180) % 360 - 180) < 178.5
+    assert np.abs(rgb[:, :, 0] - expected)[away_from_seam].max(initial=0) < 2
+    assert np.abs(rgb[:, :, 1] - (grid_lat + 90) / 180 * 250).max() < 2
+
+
+def test_no_place_no_colour(coordinates: Path) -> None:
+    rgb, valid = Mosaic(coordinates).sample(np.full((2, 2), np.nan), np.zeros((2, 2)), 55e3)
+    assert not valid.any() and not rgb.any()
+
+
+def test_coarse_sampling_does_not_alias(tmp_path: Path) -> None:
+    """A raster of alternating black and white columns is grey from far away."""
+    path = tmp_path / "stripes.tif"
+    data = np.zeros((1, 512, 1024), np.uint8)
+    data[:, :, ::2] = 255
+    profile = dict(driver="GTiff", dtype="uint8", count=1, width=1024, height=512, crs="EPSG:4326")
+    with rasterio.open(path, "w", **profile, transform=from_bounds(0, 0, 10.24, 5.12, 1024, 512)) as target:
+        target.write(data)
+    lat, lon = np.meshgrid(np.linspace(1, 4, 20), np.linspace(1, 9, 20), indexing="ij")
+    rgb, valid = Mosaic(path).sample(lat, lon, 8 * 1113.0)
+    assert valid.all() and np.abs(rgb.astype(int) - 127).max() < 8
+    outside = Mosaic(path).sample(lat + 30, lon, 1113.0)[1]
+    assert not outside.any()
+
+
+def test_projected_rasters_are_warped(tmp_path: Path) -> None:
+    path = tmp_path / "mercator.tif"
+    data = np.full((3, 200, 200), 90, np.uint8)
+    profile = dict(driver="GTiff", dtype="uint8", count=3, width=200, height=200, crs="EPSG:3857")
+    with rasterio.open(path, "w", **profile, transform=from_bounds(0, 0, 2e6, 2e6, 200, 200)) as target:
+        target.write(data)
+    rgb, valid = Mosaic(path).sample(np.full((3, 3), 8.0), np.full((3, 3), 9.0), 1e4)
+    assert valid.all() and (rgb == 90).all()
+
+
+def test_bad_mosaics_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MosaicError, match="no such file"):
+        Mosaic(tmp_path / "gone.tif")
+    (tmp_path / "text.tif").write_text("no raster")
+    with pytest.raises(MosaicError, match="GDAL"):
+        Mosaic(tmp_path / "text.tif")
+    with rasterio.open(tmp_path / "plain.png", "w", driver="PNG", dtype="uint8", count=3, width=8, height=8) as target:
+        target.write(np.zeros((3, 8, 8), np.uint8))
+    with pytest.raises(MosaicError, match="nadir index georeference"):
+        Mosaic(tmp_path / "plain.png")
+
+
+@pytest.mark.parametrize("band", [(-56.0, 56.0), (10.0, 50.0), (60.0, 90.0)])
+def test_every_place_lies_in_one_tile(band: tuple[float, float], rng: np.random.Generator) -> None:
+    tiles = tiles_of(band, 7400.0)
+    lat, lon = rng.uniform(band[0], band[1] - 1e-9, 3000), rng.uniform(-180, 180, 3000)
+    assert (sum(tile.holds(lat, lon).astype(int) for tile in tiles) == 1).all()
+
+
+def test_local_maps_know_their_places(blue_marble: Path) -> None:
+    local = read_map(Mosaic(blue_marble), (36.0, 179.0), 7400.0, 60, 60)
+    assert local is None, "open Pacific"
+    local = read_map(Mosaic(blue_marble), (36.0, 27.0), 7400.0, 60, 60)
+    assert local is not None
+    lat, lon, turn = local.geodetic(np.array([[60, 60], [60, 0], [120, 60]]))
+    np.testing.assert_allclose(lat[:2], [36.0, 36.0 + np.degrees(60 * 7400 / 6371008.8)], atol=1e-6)
+    np.testing.assert_allclose(lon[:2], 27.0, atol=1e-6)
+    # East of the centre meridians lean to the left in the picture: by the longitude times the sine of the latitude.
+    convergence = float((lon[2] - 27.0) * np.sin(np.radians(36.0)))
+    np.testing.assert_allclose((turn + 180) % 360 - 180, [0.0, 0.0, convergence], atol=0.1)
+    sea = ~is_land(np.array(34.5), np.array(27.5))
+    assert sea and (local.rgb.reshape(-1, 3) == WATER_RGB).all(axis=1).any()
+
+
+def test_extraction_resumes_and_repeats(blue_marble: Path, tmp_path: Path) -> None:
+    mosaic, steps = Mosaic(blue_marble), []
+    first = extract_landmarks(mosaic, (30.0, 45.0), 7400.0, tmp_path, lambda done, total: steps.append(done))
+    kept = sorted(tmp_path.rglob("*.npz"))
+    stamp = kept[1].stat().st_mtime_ns
+    kept[0].unlink()  # as if killed before this tile was done
+    again = extract_landmarks(mosaic, (30.0, 45.0), 7400.0, tmp_path, lambda done, total: None)
+    assert (
+        len(first) > 3000 and (first.lat_deg == again.lat_deg).all() and (first.descriptors == again.descriptors).all()
+    )
+    assert kept[1].stat().st_mtime_ns == stamp, "a finished tile is not done again"
+    assert steps[-1] == len(kept)
+    assert first.lat_deg.min() >= 30 and first.lat_deg.max() < 45
+
+
+def test_budgets(tmp_path: Path) -> None:
+    count, lists = _size_for(32 * 2**20, 10**7)
+    assert 700_000 < count < 900_000 and lists == 1024
+    assert _size_for(32 * 2**20, 5000)[0] == 5000
+    with pytest.raises(BudgetError, match=r"0\.3 MiB"):
+        _size_for(0.3 * 2**20, 10**6)
+
+
+def test_a_mosaic_too_coarse_is_refused(blue_marble: Path, mission_file: Path, tmp_path: Path, capsys) -> None:
+    text = mission_file.read_text().replace("gsd_m: 7400", "gsd_m: 900")
+    (mission_file.parent / "fine.yaml").write_text(text)
+    command = ["index", "build", "--mission", str(mission_file.parent / "fine.yaml"), "--mosaic", str(blue_marble)]
+    assert main([*command, "--out", str(tmp_path / "p")]) == 2
+    assert "finer mosaic" in capsys.readouterr().err and not (tmp_path / "p").exists()
+
+
+def test_missions_round_trip(mission_file: Path, tmp_path: Path) -> None:
+    mission = load_mission(mission_file)
+    (tmp_path / "m.yaml").write_text(mission_yaml(mission, str(mission_file.parent / "camera.yaml")))
+    again = load_mission(tmp_path / "m.yaml")
+    assert (again.orbit, again.latitude_band_deg, again.gsd_m) == (mission.orbit, mission.latitude_band_deg, 7400)
+
+
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("gsd_m:", "gsdm:", r"mission\.yaml:\d+: .*(gsd_m|gsdm)"),
+        ("gsd_m: 7400", "gsd_m: fine", r":7: gsd_m: must be a number"),
+        ("altitude_km: [690, 710]", "altitude_km: [710, 690]", "wrong order"),
+        ("{pack_mb: 4}", "{pack_mb: 4, speed: 3}", r"budget: unknown key 'speed'"),
+        ("name: wide-700km", "name: wide-700km\nname: b", "given twice"),
+        ("[10, 50]", "[10, 150]", "outside"),
+        ("camera: camera.yaml", "camera: gone.yaml", "gone.yaml"),
+        ("budget: {pack_mb: 4}", "budget: 4", "must be a mapping"),
+    ],
+)
+def test_mistyped_missions_name_key_and_line(mission_file: Path, old: str, new: str, says: str) -> None:
+    from onboard import NadirError
+
+    path = mission_file.parent / "mistyped" / "mission.yaml"
+    path.parent.mkdir(exist_ok=True)
+    camera = mission_file.parent / "camera.yaml"
+    text = MISSION.replace(old, new)
+    path.write_text(text if "gone" in new else text.replace("camera.yaml", str(camera)))
+    with pytest.raises(NadirError, match=says) as caught:
+        load_mission(path)
+    assert isinstance(caught.value, MissionError) or "gone" in new
