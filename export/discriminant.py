@@ -48,4 +48,17 @@ def solve_head(network: Network, pairs: Iterable[tuple[Tensor, Tensor]]) -> Tens
         weights *= WEIGHT_RMS / weights.square().mean().sqrt()
         network.head.weight.copy_(weights.T)
         network.head.bias.copy_(-mean @ weights)
+        _centre(network, mean)
     return correlation.clone()
+
+
+def _centre(network: Network, mean: Tensor) -> None:
+    """Move the features' mean per channel from the head's bias into the pool's: the same codes, and features around
+    zero, of which symmetric INT8 wastes no half."""
+    channels = network.pool.out_channels
+    offset = mean.view(channels, -1).mean(1)
+    shift = offset.repeat_interleave(mean.numel() // channels)
+    bias = network.pool.bias
+    assert bias is not None
+    bias -= offset.to(bias.dtype)
+    network.head.bias += (network.head.weight.double() @ shift).to(bias.dtype)

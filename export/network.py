@@ -71,12 +71,13 @@ class Network(nn.Module):
         self.blocks = nn.Sequential(RepBlock(CHANNELS), RepBlock(CHANNELS))
         # Even kernel and this padding put the grid points symmetrically.
         self.pool = nn.Conv2d(
-            CHANNELS, CHANNELS, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=CHANNELS, bias=False
+            CHANNELS, CHANNELS, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=CHANNELS
         )
         self.head = nn.Linear(CHANNELS * (settings.size // 8) ** 2, settings.dim)
         with torch.no_grad():
             self.stem.weight.copy_(torch.from_numpy(stem_kernels())[:, None])
-            nn.init.zeros_(self.stem.bias)  # type: ignore[arg-type]
+            for layer in (self.stem, self.pool):
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
             window = torch.from_numpy(_gaussian(POOL_PX, POOL_SIGMA, total=1.0))
             self.pool.weight.copy_(window.expand_as(self.pool.weight))
 

@@ -13,6 +13,9 @@ from onboard.images import image_paths, read_image
 from onboard.localizer import Localizer
 from onboard.pack import default_pack
 
+# Who names an altitude knows it to about this share: orbits are published to a few kilometres.
+_ALTITUDE_SIGMA = 0.01
+
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("localize", help="tell where images were taken")
@@ -37,8 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     localizer = Localizer(arguments.pack or default_pack(), camera)
     altitude_m = None
     if arguments.altitude_km is not None:
-        low, high = localizer.mission.orbit.altitude_m
-        altitude_m = (arguments.altitude_km * 1e3, max((high - low) / 2, 1e3))
+        altitude_m = (arguments.altitude_km * 1e3, _ALTITUDE_SIGMA * arguments.altitude_km * 1e3)
     failures = 0
     progress = Progress(len(paths))
     for number, path in enumerate(paths):

@@ -25,7 +25,7 @@ def info(arguments: argparse.Namespace) -> int:
     print(f"{path}\nformat {manifest['format']}, {manifest.get('built_with')}, seed {manifest.get('seed')}")
     print((path / "mission.yaml").read_text(encoding="utf-8"), end="")
     print(f"landmarks {manifest.get('landmarks')}, a fix takes a score of {acceptance.least_score:.1f}")
-    print(f"of {acceptance.frames} mirrored views 50, 90, 99, 100 % scored below {manifest.get('wrong_scores')}")
+    print(f"of the mirrored views 50, 90, 99, 100 % scored below {manifest.get('wrong_scores')}")
     for mosaic in manifest.get("mosaics", []):
         print(f"mosaic {mosaic['file']}, {mosaic['bytes']} bytes, sha256 {mosaic['sha256']}")
     sizes = {name: plain["bytes"] for name, plain in manifest["files"].items()}

@@ -105,13 +105,16 @@ class Localizer:
     ) -> list["Hypothesis"]:
         """The places worth considering for a view, verified, best score first."""
         clock = clock or Clock(None)
+        with clock.stage("look-up"):
+            matches = self._worldwide(view, known.prior)
         with clock.stage("votes"):
-            candidates = self._candidates(view, known.prior)
+            search = self.search
+            candidates = vote(matches, view, self.catalogue, search.bin_m, search.scale_ratio, search.candidates)
         with clock.stage("verify"):
             agreements = []
             for candidate in candidates:
                 clock.check()
-                agreements.append(self._verifier.verify(candidate, view))
+                agreements.append(self._verifier.verify(candidate, view, matches))
             agreements.sort(key=lambda consensus: -float(consensus.weight[consensus.agree].sum()))
             found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
@@ -129,8 +132,8 @@ class Localizer:
         pixels = camera.project(ground_to_camera(ground_m, altitude_m))
         return view_of(features, ground_m, pixels, _SPOT_PX * self.mission.gsd_m)
 
-    def _candidates(self, view: View, prior: Prior | None) -> list[Candidate]:
-        """The places that got most votes, and no others than the prior allows."""
+    def _worldwide(self, view: View, prior: Prior | None) -> Matches:
+        """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows."""
         _, numbers = self._index.search(view.features.descriptors, self.search.neighbours)
         feature = np.repeat(np.arange(len(view), dtype=np.int64), self.search.neighbours)
         matches = Matches(feature, numbers.ravel())[numbers.ravel() >= 0]
@@ -140,7 +143,7 @@ class Localizer:
                 min(reach, np.pi)
             )
             matches = matches[allowed]
-        return vote(matches, view, self.catalogue, self.search.bin_m, self.search.scale_ratio, self.search.candidates)
+        return matches
 
     def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> "Hypothesis":
         """Fit the whole pose to a consensus, then keep the matches that agree with it closely, until they stay."""

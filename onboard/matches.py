@@ -55,6 +55,10 @@ class Matches:
     def __len__(self) -> int:
         return len(self.feature)
 
+    def keys(self) -> NDArray[np.int64]:
+        """One number a pair (K,)."""
+        return self.feature * 2**32 + self.landmark
+
     def __getitem__(self, chosen: NDArray) -> "Matches":
         return Matches(self.feature[chosen], self.landmark[chosen])
 

@@ -31,7 +31,7 @@ _LIKENESS = (0.80, 0.94)
 
 @dataclass(frozen=True, eq=False)
 class Consensus:
-    """The best agreement found around a candidate: all mutual matches with their weights (K,) in 0 to 1, and which
+    """The best agreement found around a candidate: all mutual matches with their weights (K,) in 0 to 2, and which
     of them agree, bool (K,)."""
 
     candidate: Candidate
@@ -58,8 +58,12 @@ class Verifier:
         band = self._by_z[start:stop]
         return band[self._catalogue.unit[band] @ unit.astype(np.float32) > np.cos(radius_rad)]
 
-    def verify(self, candidate: Candidate, view: View) -> Consensus:
-        """The largest constrained consensus of a frame around a candidate."""
+    def verify(self, candidate: Candidate, view: View, worldwide: Matches) -> Consensus:
+        """The heaviest constrained consensus of a frame around a candidate.
+
+        A pair that is also among the ``worldwide`` matches, nearest among all landmarks of the Earth and not only
+        here, counts twice.
+        """
         unit = np.array(candidate.unit)
         numbers = self.neighbourhood(unit, float(view.way_rad.max(initial=0.0)) + self._reach_m / EARTH_RADIUS_M)
         offsets, angle_deg = offsets_from(unit, candidate.heading_deg, self._catalogue, numbers)
@@ -72,9 +76,11 @@ class Verifier:
         mutual = _mutual(feature, landmark, likeness, len(view), len(numbers)) & (likeness > _LIKENESS[0])
         feature, landmark = feature[mutual], landmark[mutual]
         weight = np.minimum(1.0, (likeness[mutual] - _LIKENESS[0]) / (_LIKENESS[1] - _LIKENESS[0])).astype(np.float32)
+        matches = Matches(feature, numbers[landmark])
+        weight += np.isin(matches.keys(), worldwide.keys())
         frame, place = view.ground_m[feature] @ [1, 1j], offsets[landmark] @ [1, 1j]
         agree = best_similarity(frame, place, weight, _TOLERANCE_PX * self._gsd_m, _BASE_PX * self._gsd_m)
-        return Consensus(candidate, Matches(feature, numbers[landmark]), weight, agree)
+        return Consensus(candidate, matches, weight, agree)
 
     def _possible_pairs(
         self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32]

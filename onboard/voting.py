@@ -20,6 +20,8 @@ HEADING_BINS = 36
 # A keypoint's orientation is good to about 10 degrees: each match votes in its own heading bin and both neighbours,
 # and takes the bin's heading for its own, so that right matches agree on the place better than their orientations do.
 _NEIGHBOUR_BINS = (-1, 0, 1)
+# Eight cubes by three headings see much the same proposals: so many bins are looked at for each candidate wanted.
+_BINS_A_CANDIDATE = 24
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.int64)
 
 
@@ -55,20 +57,21 @@ def vote(
     spot = np.unique(view.spot, return_inverse=True)[1][spread.feature]
 
     keys = _bin_keys(nadir, heading, bin_m)
-    best = _fullest(keys, np.broadcast_to(spot[:, None], keys.shape), 4 * top)
+    order = np.argsort(heading, kind="stable")
+    nadir, keys, spot, landmark = nadir[order], keys[order], spot[order], spread.landmark[order]
+    bounds = np.searchsorted(heading[order], np.arange(HEADING_BINS + 1))
     candidates: list[Candidate] = []
-    for key in best:
-        near = heading == key % HEADING_BINS
-        near[near] = (keys[near] == key).any(axis=1)
-        centre = np.median(nadir[near], axis=0)
-        near = heading == key % HEADING_BINS
-        near[near] = np.linalg.norm(nadir[near] - centre, axis=1) < 0.8 * bin_m / EARTH_RADIUS_M
+    for key in _fullest(keys, spot, _BINS_A_CANDIDATE * top).tolist():
+        number = key % HEADING_BINS
+        part = slice(bounds[number], bounds[number + 1])
+        centre = np.median(nadir[part][(keys[part] == key).any(axis=1)], axis=0)
+        near = np.linalg.norm(nadir[part] - centre, axis=1) < 0.8 * bin_m / EARTH_RADIUS_M
         if not near.any():
             continue
-        votes = min(len(np.unique(spot[near])), len(np.unique(spread.landmark[near])))
-        place = nadir[near].mean(axis=0)
+        votes = min(len(np.unique(spot[part][near])), len(np.unique(landmark[part][near])))
+        place = nadir[part][near].mean(axis=0)
         place /= np.linalg.norm(place)
-        candidates.append(Candidate(tuple(place.tolist()), float((key % HEADING_BINS + 0.5) * step), votes))
+        candidates.append(Candidate(tuple(place.tolist()), float((number + 0.5) * step), votes))
     candidates.sort(key=lambda candidate: -candidate.votes)
     return _apart(candidates, bin_m / EARTH_RADIUS_M, top)
 
@@ -82,12 +85,12 @@ def _bin_keys(nadir: NDArray, heading: NDArray, bin_m: float) -> NDArray[np.int6
     return cube * HEADING_BINS + heading[:, None]
 
 
-def _fullest(keys: NDArray[np.int64], witness: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The keys with most distinct witnesses, fullest first; ties in order of key."""
-    distinct = np.unique(keys.ravel() * (int(witness.max(initial=0)) + 1) + witness.ravel())
-    found, votes = np.unique(distinct // (int(witness.max(initial=0)) + 1), return_counts=True)
-    chosen = np.argsort(-votes, kind="stable")[:count]
-    return found[chosen]
+def _fullest(keys: NDArray[np.int64], spot: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The keys (K, 8) with most distinct spots (K,), fullest first; ties in order of key."""
+    spots = int(spot.max(initial=0)) + 1
+    distinct = np.unique(keys * spots + spot[:, None])
+    found, votes = np.unique(distinct // spots, return_counts=True)
+    return found[np.argsort(-votes, kind="stable")[:count]]
 
 
 def _apart(candidates: list[Candidate], radius: float, top: int) -> list[Candidate]:

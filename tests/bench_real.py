@@ -42,7 +42,7 @@ def main() -> None:
 def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
     """Localize one frame as the command line does, and look at the hypotheses behind the answer."""
     frame = read_image(folder / row["file"])
-    altitude_m = (float(row["altitude_km"]) * 1e3, 15e3)
+    altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0)  # 1 %, as the command line
     lat, lon = float(row["lat_deg"]), float(row["lon_deg"])
     fix = localizer.localize(frame, altitude_m=altitude_m)
     known = localizer.knowledge(altitude_m)

