@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack bench-real bench-localize clean
+.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue clean
 
 venv: .venv/ready
 
@@ -35,9 +35,14 @@ pack: venv
 	$(BIN)/nadir index build --mission index_builder/missions/iss-405km.yaml \
 	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0
 
-# Real photographs: solved and wrong apart, by label, RootSIFT-VLAD retrieval with homographies beside it.
+# Real photographs: solved and wrong apart, by label.
 bench-real: venv
 	$(BIN)/python -m tests.bench_real $(DATA)/iss
+
+# Catalogue size, bytes a descriptor, neighbours, probes, features: what each is worth on the real photographs.
+bench-catalogue: venv
+	$(BIN)/python -m tests.bench_catalogue --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif \
+	    --work runs/catalogue --frames $(DATA)/iss
 
 clean:
 	rm -rf .venv demo runs build *.egg-info

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def run_quantize(arguments: argparse.Namespace) -> int:
         _studio(arguments, encoder.span_m, encoder.size), encoder.turns, arguments.views, arguments.seed
     )
     quantize(arguments.model, arguments.out, views)
+    _write_json(arguments.out.with_suffix(".json"), {"settings": _settings(arguments)})
     sizes = arguments.model.stat().st_size, arguments.out.stat().st_size
     print(f"{arguments.out}: {sizes[1] / 1e3:.0f} kB (was {sizes[0] / 1e3:.0f} kB); "
           "what it costs: nadir export evaluate BOTH", file=sys.stderr)  # fmt: skip
@@ -104,14 +106,15 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     frame_places = [(frame.lat_deg, frame.lon_deg) for frame in frames]
     labels = [frame.label for frame in frames]
     band = tuple(arguments.band)
-    report: dict[str, Any] = {
-        "settings": {key: str(value) for key, value in vars(arguments).items() if key != "run"}, "models": {},
-    }  # fmt: skip
+    report: dict[str, Any] = {"settings": _settings(arguments), "models": {}}
     for name, encoder in encoders.items():
         with _bar(f"cells of {Path(name).name}", 1) as bar:
             table = build_cells(mosaic, encoder, band, arguments.spacing_km * 1e3, _shown(bar))
         entry: dict[str, Any] = {"bytes": Path(name).stat().st_size, "cells": len(table)}
-        entry["simulated_held_out"] = recall(hit_ranks(table, encode_all(encoder, looks), look_places))
+        began = time.perf_counter()
+        codes = encode_all(encoder, looks)
+        entry["ms_per_frame"] = round((time.perf_counter() - began) / max(1, len(codes)) * 1e3, 1)
+        entry["simulated_held_out"] = recall(hit_ranks(table, codes, look_places))
         views = list(frame_views(frames, encoder, camera))
         entry["real"] = by_label(hit_ranks(table, encode_all(encoder, views), frame_places), labels)
         report["models"][name] = entry
@@ -119,11 +122,19 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         "simulated_held_out": recall(random_ranks(table, look_places, encoder.turns)),
         "real": by_label(random_ranks(table, frame_places, encoder.turns), labels),
     }
-    part = arguments.out.with_name(arguments.out.name + ".part")
-    part.write_text(json.dumps(report, indent=1) + "\n")
-    part.replace(arguments.out)
+    _write_json(arguments.out, report)
     print(json.dumps(report))
     return 0
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, str]:
+    return {key: str(value) for key, value in vars(arguments).items() if key != "run"}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(path)
 
 
 def _studio(arguments: argparse.Namespace, span_m: float, size: int) -> Any:

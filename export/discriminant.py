@@ -61,4 +61,4 @@ def _centre(network: Network, mean: Tensor) -> None:
     bias = network.pool.bias
     assert bias is not None
     bias -= offset.to(bias.dtype)
-    network.head.bias += (network.head.weight.double() @ shift).to(bias.dtype)
+    network.head.bias.add_((network.head.weight.double() @ shift).to(bias.dtype))

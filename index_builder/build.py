@@ -15,8 +15,8 @@ from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
 from onboard.errors import BudgetError, MosaicError
 from onboard.landmarks import to_arrays
-from onboard.localizer import Search
 from onboard.mission import Mission
+from onboard.search import Search
 
 DESCRIPTOR_PARTS = 64  # 4-bit codes a descriptor: 32 bytes lose nothing, 24 do (docs/results.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
@@ -30,7 +30,7 @@ class BuildOptions:
     acceptance; encoder: an ONNX network to carry."""
 
     budget_mb: float | None = None
-    calibration_frames: int = 1000
+    calibration_frames: int = 600
     seed: int = 0
 
 

@@ -22,7 +22,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     build.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif")
     build.add_argument("--out", required=True, type=Path, metavar="PACK")
     build.add_argument("--budget-mb", type=float, help="MiB of the whole pack (default: the mission's)")
-    build.add_argument("--calibration-frames", type=int, default=1000, help="mirrored views (default: %(default)s)")
+    build.add_argument("--calibration-frames", type=int, default=600, help="mirrored views (default: %(default)s)")
     build.add_argument("--seed", type=int, default=0)
     build.set_defaults(run=run_build)
 

@@ -1,5 +1,6 @@
 """The first look at a frame: is it a picture of this camera, and is there anything to see?"""
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -33,9 +34,15 @@ def camera_of_frame(frame: Any, camera: Camera) -> Camera:
     if frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] != 3) or min(frame.shape[:2]) < 16:
         raise Rejected(Status.BAD_FRAME, f"a frame is HxWx3 RGB or HxW, at least 16x16, this is {frame.shape}")
     try:
-        return camera.scaled_to(frame.shape[1], frame.shape[0])
+        return _scaled(camera, frame.shape[1], frame.shape[0])
     except CameraError as error:
         raise Rejected(Status.BAD_FRAME, str(error)) from error
+
+
+# One object for one size, so that what is prepared for a camera (rectify.rectifier) is prepared once.
+@lru_cache(maxsize=8)
+def _scaled(camera: Camera, width: int, height: int) -> Camera:
+    return camera.scaled_to(width, height)
 
 
 def as_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,9 +1,6 @@
 """The pipeline: intake, rectify, features, votes, verification, pose, acceptance."""
 
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +11,7 @@ import numpy as np
 from onboard.acceptance import Acceptance
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
-from onboard.errors import PackError
+from onboard.clock import Clock
 from onboard.features import extract, shrink_mask
 from onboard.fix import Attitude, Fix, Prior, Status, no_fix
 from onboard.geodesy import (
@@ -33,6 +30,7 @@ from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.pose import Pose, PoseKnowledge, quat_from_matrix, solve_pose
 from onboard.rectify import Rectified, ground_to_camera, rectifier
+from onboard.search import Search
 from onboard.verification import Consensus, Verifier, distinct
 from onboard.voting import Candidate, vote
 
@@ -90,7 +88,7 @@ class Localizer:
                 reason = f"internal error, please report: {type(error).__name__}: {error}"
                 return no_fix(Status.BAD_FRAME, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
 
-    def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, clock: "Clock") -> Fix:
+    def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, clock: Clock) -> Fix:
         with clock.stage("intake"):
             camera = camera_of_frame(frame, self.camera)
             screen(frame, camera)
@@ -101,7 +99,7 @@ class Localizer:
         return self._judge(self.hypotheses(view, camera, known, clock), timestamp_ns, clock)
 
     def hypotheses(
-        self, view: View, camera: Camera, known: PoseKnowledge, clock: "Clock | None" = None
+        self, view: View, camera: Camera, known: PoseKnowledge, clock: Clock | None = None
     ) -> list["Hypothesis"]:
         """The places worth considering for a view, verified, best score first."""
         clock = clock or Clock(None)
@@ -175,7 +173,7 @@ class Localizer:
     def _points(self, numbers: np.ndarray) -> Array:
         return ecef_from_geodetic(self.catalogue.lat_deg[numbers], self.catalogue.lon_deg[numbers])
 
-    def _judge(self, hypotheses: list["Hypothesis"], timestamp_ns: int | None, clock: "Clock") -> Fix:
+    def _judge(self, hypotheses: list["Hypothesis"], timestamp_ns: int | None, clock: Clock) -> Fix:
         """Accept the best hypothesis, or say why not."""
         best = hypotheses[0] if hypotheses else Hypothesis(Candidate((0.0, 0.0, 1.0), 0.0, 0), None, 0, 0.0)
 
@@ -238,54 +236,6 @@ class Hypothesis:
     pose: Pose | None
     inliers: int
     score: float
-
-
-@dataclass(frozen=True)
-class Search:
-    """How hard to look; chosen by the builder and carried by the pack.
-
-    features: keypoints used of a frame; neighbours and probes: of each look-up; candidates: places verified;
-    bin_m: of the votes; scale_ratio: by which two keypoints' sizes may differ.
-    """
-
-    features: int = 3000
-    neighbours: int = 10
-    probes: int = 16
-    candidates: int = 16
-    bin_m: float = 25e3
-    scale_ratio: float = 1.35
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> "Search":
-        try:
-            return cls(**{name: type(getattr(cls, name))(value) for name, value in plain.items()})
-        except (AttributeError, TypeError, ValueError) as error:
-            raise PackError(f"the manifest's search settings are malformed ({error}); rebuild the pack") from error
-
-
-class Clock:
-    """Stage timings of one frame, and its deadline."""
-
-    def __init__(self, deadline_ms: float | None) -> None:
-        self._start = time.perf_counter()
-        self._deadline_ms = deadline_ms
-        self.timings_ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self.check()
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            now = time.perf_counter()
-            self.timings_ms[name] = (now - start) * 1e3
-            self.timings_ms["total"] = (now - self._start) * 1e3
-
-    def check(self) -> None:
-        """Raises Rejected (TIMEOUT) once the deadline has passed."""
-        if self._deadline_ms is not None and (time.perf_counter() - self._start) * 1e3 > self._deadline_ms:
-            raise Rejected(Status.TIMEOUT, f"not done within {self._deadline_ms:g} ms")
 
 
 def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: Clock) -> Fix:

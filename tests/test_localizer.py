@@ -1,5 +1,7 @@
 """The whole pipeline on a real pack: it finds places, it never raises, it says no where it should."""
 
+import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,10 @@ from hypothesis.extra import numpy as hnp
 
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status
+from onboard.clock import Clock
 from onboard.geodesy import distance_m, ecef_from_geodetic
+from onboard.images import read_image
+from onboard.pack import open_pack
 from tests.look import look
 
 # Land in the middle of the band, round the Earth and over the antimeridian's side of it.
@@ -151,3 +156,38 @@ def test_module_localize_uses_the_named_pack(
     monkeypatch.setenv("NADIR_PACK", str(pack))
     assert onboard.default_pack() == pack
     assert onboard.localize(look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)).status is Status.FIX
+
+
+def test_two_far_places_are_ambiguous(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    known = localizer.knowledge()
+    best, *_ = localizer.hypotheses(localizer.view(frame, localizer.camera, 700e3), localizer.camera, known)
+    assert best.pose is not None
+    elsewhere = replace(best, pose=replace(best.pose, position_ecef_m=-best.pose.position_ecef_m), score=best.score - 1)
+    assert localizer._judge([best, elsewhere], None, Clock(None)).status is Status.AMBIGUOUS
+    beside = replace(
+        best, pose=replace(best.pose, position_ecef_m=best.pose.position_ecef_m + 1e4), score=best.score - 1
+    )
+    assert localizer._judge([best, beside], None, Clock(None)).status is Status.FIX
+
+
+@pytest.mark.real
+def test_real_photographs(shared: Path) -> None:
+    """The packaged pack on real photographs: places found, none wrong, ocean and glare without a fix."""
+    localizer = Localizer(camera=shared / "iss" / "izzy_ov5647.yaml")
+    with (shared / "iss" / "frames.csv").open() as stream:
+        rows = [row for number, row in enumerate(csv.DictReader(stream)) if number % 4 == 0]
+    solved = 0
+    for row in rows:
+        fix = localizer.localize(read_image(shared / "iss" / row["file"]), altitude_m=(405e3, 4e3))
+        if fix:
+            assert distance_m(fix.lat_deg, fix.lon_deg, float(row["lat_deg"]), float(row["lon_deg"])) < 25e3, row
+            assert row["label"] not in ("ocean", "glare")
+            solved += 1
+    assert solved >= 3
+
+
+def test_the_packaged_pack_is_whole_and_small() -> None:
+    pack = open_pack(onboard.default_pack())
+    assert pack.size <= 32 * 2**20 and pack.mission.name == "iss-405km"
+    assert not any(name.endswith((".jpg", ".tif")) for name in pack.files)

@@ -1,0 +1,29 @@
+"""How hard to look: the settings of the search, chosen by the builder and carried by the pack."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from onboard.errors import PackError
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard to look; chosen by the builder and carried by the pack.
+
+    features: keypoints used of a frame; neighbours and probes: of each look-up; candidates: places verified;
+    bin_m: of the votes; scale_ratio: by which two keypoints' sizes may differ.
+    """
+
+    features: int = 3000
+    neighbours: int = 10
+    probes: int = 16
+    candidates: int = 16
+    bin_m: float = 25e3
+    scale_ratio: float = 1.35
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "Search":
+        try:
+            return cls(**{name: type(getattr(cls, name))(value) for name, value in plain.items()})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise PackError(f"the manifest's search settings are malformed ({error}); rebuild the pack") from error
