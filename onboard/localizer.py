@@ -1,6 +1,7 @@
 """The pipeline: intake, rectify, features, votes, verification, pose, acceptance."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,7 @@ from onboard.search import Search
 from onboard.verification import Consensus, Verifier, distinct
 from onboard.voting import Candidate, vote
 
+_THREADS = 2
 _RIM_PX = 6  # a keypoint nearer to the edge of the view describes the edge
 _SPOT_PX = 8  # keypoints within such a square are one witness
 _TIGHT_PX = 2.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
@@ -60,6 +62,7 @@ class Localizer:
         self.catalogue = _catalogue(self.pack)
         self._index = search_index(self.catalogue, self.search.probes)
         self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio)
+        self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
 
     def localize(
@@ -109,10 +112,13 @@ class Localizer:
             search = self.search
             candidates = vote(matches, view, self.catalogue, search.bin_m, search.scale_ratio, search.candidates)
         with clock.stage("verify"):
-            agreements = []
-            for candidate in candidates:
+            worldwide = np.sort(matches.keys())
+
+            def verify(candidate: Candidate) -> Consensus:
                 clock.check()
-                agreements.append(self._verifier.verify(candidate, view, matches))
+                return self._verifier.verify(candidate, view, worldwide)
+
+            agreements = list(self._threads.map(verify, candidates))
             agreements.sort(key=lambda consensus: -float(consensus.weight[consensus.agree].sum()))
             found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
         return sorted(found, key=lambda hypothesis: -hypothesis.score)

@@ -7,9 +7,8 @@ import numpy as np
 
 from onboard.camera import Camera
 from onboard.fix import Attitude, Prior
-from onboard.geodesy import Array, distance_m, ecef_from_ned, geodetic_from_ecef
+from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, geodetic_from_ecef
 
-_STEPS = np.array([10.0, 10.0, 10.0, 1e-5, 1e-5, 1e-5])  # of the priors' derivatives: metres, radians
 _ITERATIONS = 12
 _HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
 
@@ -89,30 +88,32 @@ def _reprojection(
 
 
 def _priors(position: Array, rotation: Array, axes: Array, known: PoseKnowledge) -> tuple[Array, Array]:
-    """Prior residuals in sigmas and their derivatives (K, 6), by central differences: they are few and smooth."""
-
-    def moved(move: Array) -> Array:
-        return _prior_residuals(position + axes @ move[:3], rotation @ cv2.Rodrigues(move[3:])[0], known)
-
-    slopes = [(moved(step) - moved(-step)) / (2 * step.sum()) for step in np.diag(_STEPS)]
-    return moved(np.zeros(6)), np.column_stack(slopes)
-
-
-def _prior_residuals(position: Array, rotation: Array, known: PoseKnowledge) -> Array:
-    lat, lon, alt = geodetic_from_ecef(position)
-    parts = [np.array([(alt - known.altitude_m) / known.altitude_sigma_m])]
+    """Prior residuals in sigmas (K,) and their derivatives (K, 6), to first order in what is small: the camera's
+    axis off the nadir, the distance from ``axes``, and an attitude off the one told."""
+    lat, lon, alt = (float(value) for value in geodetic_from_ecef(position))
+    radius = float(np.linalg.norm(position))
+    residuals, slopes = [(alt - known.altitude_m) / known.altitude_sigma_m], np.zeros((1, 6))
+    slopes[0, 2] = -1 / known.altitude_sigma_m
     if known.attitude is None:
-        axis_ned = ecef_from_ned(lat, lon).T @ rotation[:, 2]
-        parts.append(axis_ned[:2] / known.pointing_sigma_rad)
+        here = ecef_from_ned(lat, lon)
+        residuals += (here[:, :2].T @ rotation[:, 2] / known.pointing_sigma_rad).tolist()
+        pointing = np.zeros((2, 6))
+        # Moving north turns "down" backwards, which the axis then seems to point ahead of; turning about the camera's
+        # x moves its axis towards -y, about its y towards x.
+        pointing[0, 0] = pointing[1, 1] = 1 / radius
+        pointing[:, 3:5] = here[:, :2].T @ np.column_stack([-rotation[:, 1], rotation[:, 0]])
+        slopes = np.vstack([slopes, pointing / known.pointing_sigma_rad])
     else:
         told = matrix_from_quat(np.array(known.attitude.quat_ecef_from_cam_wxyz))
-        parts.append(cv2.Rodrigues(told.T @ rotation)[0].ravel() / known.attitude.sigma_rad)
+        residuals += (cv2.Rodrigues(told.T @ rotation)[0].ravel() / known.attitude.sigma_rad).tolist()
+        slopes = np.vstack([slopes, np.eye(3, 6, 3) / known.attitude.sigma_rad])
     if known.prior is not None:
         prior = known.prior
         north = distance_m(prior.lat_deg, prior.lon_deg, lat, prior.lon_deg) * np.sign(lat - prior.lat_deg)
         east = distance_m(lat, prior.lon_deg, lat, lon) * np.sign((lon - prior.lon_deg + 180) % 360 - 180)
-        parts.append(np.array([north, east]) / prior.sigma_m)
-    return np.concatenate(parts)
+        residuals += [float(north) / prior.sigma_m, float(east) / prior.sigma_m]
+        slopes = np.vstack([slopes, np.eye(2, 6) * EARTH_RADIUS_M / radius / prior.sigma_m])
+    return np.array(residuals), slopes
 
 
 def quat_from_matrix(rotation: Array) -> Array:

@@ -58,11 +58,11 @@ class Verifier:
         band = self._by_z[start:stop]
         return band[self._catalogue.unit[band] @ unit.astype(np.float32) > np.cos(radius_rad)]
 
-    def verify(self, candidate: Candidate, view: View, worldwide: Matches) -> Consensus:
+    def verify(self, candidate: Candidate, view: View, worldwide: NDArray[np.int64]) -> Consensus:
         """The heaviest constrained consensus of a frame around a candidate.
 
-        A pair that is also among the ``worldwide`` matches, nearest among all landmarks of the Earth and not only
-        here, counts twice.
+        A pair that is also nearest among all landmarks of the Earth and not only here counts twice; ``worldwide``:
+        the keys of such pairs (`Matches.keys`), sorted.
         """
         unit = np.array(candidate.unit)
         numbers = self.neighbourhood(unit, float(view.way_rad.max(initial=0.0)) + self._reach_m / EARTH_RADIUS_M)
@@ -77,7 +77,8 @@ class Verifier:
         feature, landmark = feature[mutual], landmark[mutual]
         weight = np.minimum(1.0, (likeness[mutual] - _LIKENESS[0]) / (_LIKENESS[1] - _LIKENESS[0])).astype(np.float32)
         matches = Matches(feature, numbers[landmark])
-        weight += np.isin(matches.keys(), worldwide.keys())
+        keys = matches.keys()
+        weight += worldwide[np.searchsorted(worldwide, keys).clip(0, len(worldwide) - 1)] == keys
         frame, place = view.ground_m[feature] @ [1, 1j], offsets[landmark] @ [1, 1j]
         agree = best_similarity(frame, place, weight, _TOLERANCE_PX * self._gsd_m, _BASE_PX * self._gsd_m)
         return Consensus(candidate, matches, weight, agree)

@@ -21,7 +21,7 @@ HEADING_BINS = 36
 # and takes the bin's heading for its own, so that right matches agree on the place better than their orientations do.
 _NEIGHBOUR_BINS = (-1, 0, 1)
 # Eight cubes by three headings see much the same proposals: so many bins are looked at for each candidate wanted.
-_BINS_A_CANDIDATE = 24
+_BINS_A_CANDIDATE = 16
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.int64)
 
 
@@ -60,15 +60,17 @@ def vote(
     order = np.argsort(heading, kind="stable")
     nadir, keys, spot, landmark = nadir[order], keys[order], spot[order], spread.landmark[order]
     bounds = np.searchsorted(heading[order], np.arange(HEADING_BINS + 1))
+    radius = 0.8 * bin_m / EARTH_RADIUS_M
     candidates: list[Candidate] = []
     for key in _fullest(keys, spot, _BINS_A_CANDIDATE * top).tolist():
         number = key % HEADING_BINS
         part = slice(bounds[number], bounds[number + 1])
         centre = np.median(nadir[part][(keys[part] == key).any(axis=1)], axis=0)
-        near = np.linalg.norm(nadir[part] - centre, axis=1) < 0.8 * bin_m / EARTH_RADIUS_M
+        off = nadir[part] - centre
+        near = np.einsum("ij,ij->i", off, off) < radius**2
         if not near.any():
             continue
-        votes = min(len(np.unique(spot[part][near])), len(np.unique(landmark[part][near])))
+        votes = min(len(set(spot[part][near].tolist())), len(set(landmark[part][near].tolist())))
         place = nadir[part][near].mean(axis=0)
         place /= np.linalg.norm(place)
         candidates.append(Candidate(tuple(place.tolist()), float((number + 0.5) * step), votes))
@@ -88,9 +90,11 @@ def _bin_keys(nadir: NDArray, heading: NDArray, bin_m: float) -> NDArray[np.int6
 def _fullest(keys: NDArray[np.int64], spot: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """The keys (K, 8) with most distinct spots (K,), fullest first; ties in order of key."""
     spots = int(spot.max(initial=0)) + 1
-    distinct = np.unique(keys * spots + spot[:, None])
-    found, votes = np.unique(distinct // spots, return_counts=True)
-    return found[np.argsort(-votes, kind="stable")[:count]]
+    seen = np.sort((keys * spots + spot[:, None]).ravel())
+    bins = seen[np.concatenate([[True], seen[1:] != seen[:-1]])] // spots
+    starts = np.flatnonzero(np.concatenate([[True], bins[1:] != bins[:-1]]))
+    votes = np.diff(starts, append=len(bins))
+    return bins[starts[np.argsort(-votes, kind="stable")[:count]]]
 
 
 def _apart(candidates: list[Candidate], radius: float, top: int) -> list[Candidate]:

@@ -60,7 +60,7 @@ def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.r
     assert abs((best.heading_deg - heading + 180) % 360 - 180) <= 15
     assert best.votes > 60 and all(other.votes < best.votes / 3 for other in rest)
 
-    consensus = Verifier(catalogue, 930.0, 1.35).verify(best, view, matches)
+    consensus = Verifier(catalogue, 930.0, 1.35).verify(best, view, np.sort(matches.keys()))
     inliers = consensus.matches[consensus.agree & distinct(consensus.matches, consensus.weight, view)]
     assert len(inliers) > 180
     assert len(np.unique(view.spot[inliers.feature])) == len(inliers) == len(np.unique(inliers.landmark))

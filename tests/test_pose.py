@@ -7,7 +7,7 @@ import pytest
 from onboard.camera import Camera
 from onboard.fix import Attitude, Prior
 from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, ecef_from_ned, intersect_ellipsoid
-from onboard.pose import PoseKnowledge, matrix_from_quat, quat_from_matrix, solve_pose
+from onboard.pose import PoseKnowledge, _priors, matrix_from_quat, quat_from_matrix, solve_pose
 
 CAMERA = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5, "plumb_bob", (-0.1, 0.02, 0.0, 0.0, 0.0))
 LOOSE = PoseKnowledge(405e3, 20e3, np.radians(10))
@@ -67,6 +67,24 @@ def test_known_attitude_and_place_pull(rng: np.random.Generator) -> None:
     assert bare is not None and told is not None
     assert np.trace(told.covariance[:2, :2]) < 0.05 * np.trace(bare.covariance[:2, :2])
     assert np.linalg.norm(told.position_ecef_m - position) < np.linalg.norm(bare.position_ecef_m - position)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_slopes_of_priors(told: bool, rng: np.random.Generator) -> None:
+    position, rotation, _, _ = scene(30.0, 40.0, 4, rng)
+    attitude = Attitude(tuple(quat_from_matrix(rotation @ cv2.Rodrigues(np.full(3, 1e-3))[0])), 0.01)
+    known = PoseKnowledge(400e3, 5e3, 0.01, attitude if told else None, Prior(30.05, 39.9, 5e3))
+    axes = ecef_from_ned(30.0, 40.0)
+    _, slopes = _priors(position, rotation, axes, known)
+    for axis, size in enumerate([1e3, 1e3, 1e3, 1e-3, 1e-3, 1e-3]):
+        step = np.eye(6)[axis] * size
+        ahead, behind = (
+            _priors(position + axes @ move[:3], rotation @ cv2.Rodrigues(move[3:])[0], axes, known)[0]
+            for move in (step, -step)
+        )
+        np.testing.assert_allclose(
+            slopes[:, axis] * size, (ahead - behind) / 2, atol=0.02 * np.abs(ahead - behind).max() + 2e-3
+        )
 
 
 def test_quaternions_round_trip(rng: np.random.Generator) -> None:
