@@ -22,21 +22,22 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     train = actions.add_parser("train", help="mosaic to encoder.onnx, by metric learning on rendered looks")
     _earth_arguments(train)
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
-    train.add_argument("--steps", type=int, default=1000, help="steps of 64 pairs (default: %(default)s)")
+    train.add_argument("--steps", type=int, default=1000,
+                       help="of 64 pairs, after the closed-form start (default: %(default)s)")  # fmt: skip
     train.add_argument("--span-km", type=float, default=320.0, help="ground seen by the network (%(default)s)")
     train.add_argument("--threads", type=int, default=2)
     train.set_defaults(run=run_train)
 
     quantize = actions.add_parser("quantize", help="encoder.onnx to INT8 (explicit Q/DQ)")
     _earth_arguments(quantize)
-    quantize.add_argument("model", type=Path, metavar="ENCODER.onnx")
+    quantize.add_argument("--model", type=Path, required=True, metavar="ENCODER.onnx")
     quantize.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
     quantize.add_argument("--views", type=int, default=512, help="to calibrate on (default: %(default)s)")
     quantize.set_defaults(run=run_quantize)
 
     evaluate = actions.add_parser("evaluate", help="recall on simulated looks and real frames, as JSON")
     _earth_arguments(evaluate)
-    evaluate.add_argument("models", type=Path, nargs="+", metavar="MODEL.onnx")
+    evaluate.add_argument("--models", type=Path, required=True, nargs="+", metavar="MODEL.onnx")
     evaluate.add_argument("--frames", type=Path, metavar="DIR", help="a folder with frames.csv")
     evaluate.add_argument("--camera", type=Path, help="overrides the camera named in frames.csv (it may have a mask)")
     evaluate.add_argument("--band", type=float, nargs=2, default=(-56.0, 56.0), metavar=("SOUTH", "NORTH"))
@@ -87,7 +88,7 @@ def run_quantize(arguments: argparse.Namespace) -> int:
     _write_json(arguments.out.with_suffix(".json"), {"settings": _settings(arguments)})
     sizes = arguments.model.stat().st_size, arguments.out.stat().st_size
     print(f"{arguments.out}: {sizes[1] / 1e3:.0f} kB (was {sizes[0] / 1e3:.0f} kB); "
-          "what it costs: nadir export evaluate BOTH", file=sys.stderr)  # fmt: skip
+          "what it costs: nadir export evaluate --models BOTH", file=sys.stderr)  # fmt: skip
     return 0
 
 

@@ -24,17 +24,15 @@ from onboard.landmarks import Catalogue, search_index, to_arrays
 from onboard.verification import Verifier
 
 BASE = {"landmarks": 850_000, "parts": 64, "features": 3000, "neighbours": 10, "probes": 16}
-VARIANTS = [
+VARIANTS: list[dict[str, int]] = [
     {},
-    {"landmarks": 425_000},
-    {"landmarks": 1_700_000},
-    {"parts": 32},
     {"neighbours": 5},
-    {"neighbours": 20},
     {"probes": 4},
     {"probes": 64},
     {"features": 1000},
-    {"features": 2000},
+    {"landmarks": 425_000},
+    {"landmarks": 1_700_000},
+    {"parts": 32},
 ]
 
 
@@ -43,9 +41,10 @@ def main() -> None:
     parser.add_argument("--mosaic", type=Path, nargs="+", required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=1, help="take every n-th frame (default: all)")
     arguments = parser.parse_args()
     with (arguments.frames / "frames.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
+        rows = list(csv.DictReader(stream))[:: arguments.every]
     localizer = Localizer(default_pack(), load_camera(arguments.frames / rows[0]["camera"]))
     mission = localizer.mission
     everything = extract_landmarks(
