@@ -1,5 +1,6 @@
 """Gives a picture of known bounds its georeference: an EPSG:4326 GeoTIFF with overviews."""
 
+import warnings
 from pathlib import Path
 
 import rasterio
@@ -12,8 +13,6 @@ from onboard.errors import MosaicError
 
 def georeference(picture: Path, bounds_deg: tuple[float, float, float, float], out: Path) -> None:
     """Write ``picture``, north up and equirectangular over (west, south, east, north) degrees, as a tiled GeoTIFF."""
-    import warnings
-
     west, south, east, north = bounds_deg
     if not (west < east <= west + 360 and -90 <= south < north <= 90):
         raise MosaicError(f"bounds {bounds_deg}: must be WEST < EAST and -90 <= SOUTH < NORTH <= 90")

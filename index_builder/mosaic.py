@@ -4,6 +4,7 @@ Registered as the service ``mosaic`` (onboard/plugins.py), which is how `sim` an
 """
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -80,7 +81,9 @@ class _Layer:
         if not path.exists():
             raise MosaicError(f"{path}: no such file")
         try:
-            dataset = rasterio.open(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our own words
+                dataset = rasterio.open(path)
         except RasterioError as error:
             raise MosaicError(f"{path}: not a raster that GDAL can read ({error})") from error
         if dataset.crs is None or dataset.transform.is_identity:

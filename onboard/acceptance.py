@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from onboard.errors import PackError
 
 _TAIL_SHARE = 0.1  # of the sample, taken as its tail
+# No sample of some hundred frames supports a smaller claim, however high the score.
+LEAST_PROBABILITY = 1e-9
 _LEAST_EXCEEDANCES = 5  # fewer say nothing of a tail
 
 
@@ -34,7 +36,8 @@ class Acceptance:
         if score < self.anchor:
             return 1.0
         count = self.exceedances
-        return float(self.share * (1 + (score - self.anchor) / (count * self.decay)) ** -count)
+        tail = self.share * (1 + (score - self.anchor) / (count * self.decay)) ** -count
+        return float(max(tail, LEAST_PROBABILITY))
 
     def accepts(self, score: float) -> bool:
         return self.false_fix_probability(score) <= self.limit
@@ -67,7 +70,7 @@ class Acceptance:
             0 < acceptance.share <= 1
             and acceptance.decay > 0
             and acceptance.exceedances > 0
-            and 0 < acceptance.limit < 1
+            and LEAST_PROBABILITY <= acceptance.limit < 1
         ):
             raise PackError("the manifest's acceptance is out of range; rebuild the pack")
         return acceptance

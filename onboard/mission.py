@@ -55,7 +55,7 @@ def load_mission(path: str | Path) -> Mission:
         latitude_band_deg=top.take("latitude_band_deg", span(-90, 90)),
         pointing_sigma_deg=top.take("pointing_sigma_deg", number(0.001, 30), 1.0),
         gsd_m=top.take("gsd_m", number(1, 50_000)),
-        false_fix_probability=top.take("false_fix_probability", number(1e-12, 0.1), 1e-4),
+        false_fix_probability=top.take("false_fix_probability", number(1e-9, 0.1), 1e-4),
         **_budget(top.section("budget")),
     )
     top.done()
