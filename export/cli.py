@@ -77,9 +77,7 @@ def run_quantize(arguments: argparse.Namespace) -> int:
     try:
         from export.quantize import calibration_views, quantize
     except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            f"quantizing needs the package {error.name!r}: pip install 'nadir[train]'"
-        ) from error
+        raise MissingPackageError(f"quantizing needs the package {error.name!r}: pip install 'nadir[train]'") from error
     encoder = Encoder(arguments.model)
     views = calibration_views(
         _studio(arguments, encoder.span_m, encoder.size), encoder.turns, arguments.views, arguments.seed

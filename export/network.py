@@ -70,9 +70,7 @@ class Network(nn.Module):
         self.stem = nn.Conv2d(1, CHANNELS, STEM_PX, stride=2, padding=STEM_PX // 2)
         self.blocks = nn.Sequential(RepBlock(CHANNELS), RepBlock(CHANNELS))
         # Even kernel and this padding put the grid points symmetrically.
-        self.pool = nn.Conv2d(
-            CHANNELS, CHANNELS, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=CHANNELS
-        )
+        self.pool = nn.Conv2d(CHANNELS, CHANNELS, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=CHANNELS)
         self.head = nn.Linear(CHANNELS * (settings.size // 8) ** 2, settings.dim)
         with torch.no_grad():
             self.stem.weight.copy_(torch.from_numpy(stem_kernels())[:, None])
