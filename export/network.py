@@ -46,6 +46,11 @@ class RepBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.norm(self.conv(x)))
 
+    @property
+    def idle(self) -> bool:
+        """Whether it still is the identity, as it is before any step: then it need not be exported."""
+        return not bool(torch.any(self.norm.weight != 0) or torch.any(self.norm.bias != 0))
+
     def folded(self) -> nn.Sequential:
         """The same function as Conv2d and ReLU, with the statistics of evaluation mode."""
         conv = nn.Conv2d(self.conv.in_channels, self.conv.out_channels, 3, padding=1)
@@ -89,7 +94,7 @@ class Network(nn.Module):
     def deployed(self) -> nn.Module:
         """The same function as a plain chain in evaluation mode, for export."""
         self.eval()
-        blocks = [block.folded() for block in self.blocks if isinstance(block, RepBlock)]
+        blocks = [block.folded() for block in self.blocks if isinstance(block, RepBlock) and not block.idle]
         return nn.Sequential(self.stem, nn.ReLU(), *blocks, self.pool, nn.Flatten(1), self.head).eval()
 
 

@@ -81,7 +81,7 @@ def check_symmetric(model: onnx.ModelProto) -> None:
                 raise QuantizationError(f"{node.name}: zero point {zero.dtype} {zero.ravel()[:3]} is not int8 zero")
         if node.op_type == "Conv":
             weight = producers.get(node.input[1])
-            if weight is None or weight.op_type != "DequantizeLinear":
+            if weight is None or weight.op_type != "DequantizeLinear" or weight.input[0] not in constants:
                 raise QuantizationError(f"{node.name}: its weight is not quantized")
             channels = constants[weight.input[0]].shape[0]
             if constants[weight.input[1]].size != channels:

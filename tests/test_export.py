@@ -260,3 +260,12 @@ def test_a_wrong_frames_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "frames.csv").write_text("file,lat_deg\nx.jpg,1\n")
     with pytest.raises(ImageError, match="lon_deg"):
         read_frames(tmp_path)
+
+
+def test_the_closed_form_alone_quantizes_too(studio: Studio, tmp_path: Path) -> None:
+    """Blocks that have not learned are alike and the identity: they are left out, not shared."""
+    state = train.fit(studio, NETWORK, replace(TRAIN, steps=0), tmp_path)
+    write_onnx(state.network, NETWORK, tmp_path / "encoder.onnx")
+    quantize(tmp_path / "encoder.onnx", tmp_path / "int8.onnx", calibration_views(studio, NETWORK.turns, 32, 0))
+    convolutions = [node for node in onnx.load(str(tmp_path / "int8.onnx")).graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 2
