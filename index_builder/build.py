@@ -18,7 +18,7 @@ from onboard.landmarks import to_arrays
 from onboard.mission import Mission
 from onboard.search import Search
 
-DESCRIPTOR_PARTS = 64  # 4-bit codes a descriptor: 32 bytes lose nothing, 24 do (docs/results.md)
+DESCRIPTOR_PARTS = 64  # 4-bit codes a descriptor: 32 bytes; half of that costs a frame in nine (docs/results.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
 _LIST_BYTES = 128 * 2 + 4
 _OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, array headers
