@@ -1,5 +1,6 @@
 """The mission file: camera, orbit, latitude band and budgets, in one YAML that every tool reads."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,20 @@ import yaml
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.errors import MissionError
+from onboard.omm import load_omm, omm_fields
 from onboard.strict_yaml import Section, number, span, text
 
 
 @dataclass(frozen=True)
 class Orbit:
-    """What is known of the orbit: ranges of altitude (above the ellipsoid) and inclination, or a TLE."""
+    """What is known of the orbit: ranges of altitude (above the ellipsoid) and inclination, within which the runtime
+    searches; and, where they are known, mean elements to fly in simulation: the two lines of a TLE, or the keywords and
+    values of an OMM."""
 
     altitude_m: tuple[float, float]
     inclination_deg: tuple[float, float]
     tle: tuple[str, str] | None = None
+    omm: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def load_mission(path: str | Path) -> Mission:
     mission = Mission(
         name=top.take("name", text),
         camera=load_camera(Path(path).parent / top.take("camera", text)),
-        orbit=_orbit(top.section("orbit")),
+        orbit=_orbit(top.section("orbit"), Path(path).parent),
         latitude_band_deg=top.take("latitude_band_deg", span(-90, 90)),
         pointing_sigma_deg=top.take("pointing_sigma_deg", number(0.001, 30), 1.0),
         gsd_m=top.take("gsd_m", number(1, 50_000)),
@@ -64,12 +69,29 @@ def load_mission(path: str | Path) -> Mission:
     return mission
 
 
-def _orbit(section: Section) -> Orbit:
+def _orbit(section: Section, folder: Path) -> Orbit:
     altitude = section.take("altitude_km", span(100, 50_000))
     inclination = section.take("inclination_deg", span(0, 180), (0.0, 180.0))
     tle = section.take("tle", _tle, None)
+    omm = section.take("omm", _omm(folder), None)
     section.done()
-    return Orbit((altitude[0] * 1e3, altitude[1] * 1e3), inclination, tle)
+    if tle and omm:
+        raise section.complaint(None, "tle and omm both say where the satellite is; give one")
+    return Orbit((altitude[0] * 1e3, altitude[1] * 1e3), inclination, tle, omm)
+
+
+def _omm(folder: Path) -> Callable[[Any], dict[str, str]]:
+    """A converter of a file's name, or of the keywords and values themselves (as a pack's copy has them)."""
+
+    def convert(value: Any) -> dict[str, str]:
+        if not isinstance(value, str):
+            return omm_fields(value)
+        try:
+            return load_omm(folder / value)
+        except OSError as error:
+            raise ValueError(f"{folder / value}: {error.strerror}") from error
+
+    return convert
 
 
 def _tle(value: Any) -> tuple[str, str]:
@@ -97,6 +119,8 @@ def mission_yaml(mission: Mission, camera_file: str) -> str:
     }
     if mission.orbit.tle:
         orbit["tle"] = list(mission.orbit.tle)
+    if mission.orbit.omm:
+        orbit["omm"] = dict(mission.orbit.omm)
     plain = {
         "name": mission.name,
         "camera": camera_file,

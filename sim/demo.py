@@ -89,10 +89,11 @@ def daylight_scenario(mission: "Mission", frames: int) -> "Scenario":
     """A morning orbit; the camera works by day and where the map reaches, but for one frame in eight, at night."""
     from onboard.geodesy import EARTH_RADIUS_M, ecef_from_ned, geodetic_from_ecef
     from sim.earth_frames import sun_ecef, utc_times
-    from sim.kepler_j2_orbit import KeplerJ2Orbit
+    from sim.mean_elements import sun_synchronous
     from sim.scenario import DEFAULT_START, Scenario
 
-    orbit = KeplerJ2Orbit.sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START)
+    elements = sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START)
+    orbit = elements.orbit(DEFAULT_START)
     # Four times as many moments as frames leave enough sunlit ones, spread over more than a day.
     times = utc_times(DEFAULT_START, np.arange(4 * frames) * 86400 / (3 * frames))
     lat, lon, _ = geodetic_from_ecef(orbit.states(times)[0])

@@ -34,6 +34,15 @@ def itrs_from_gcrs(times: NDArray, position_m: Array, velocity_m_s: Array) -> tu
     return _to_itrs(GCRS, times, position_m, velocity_m_s)
 
 
+def ecef_from_gcrs(times: NDArray) -> Array:
+    """Rotations (N, 3, 3) from GCRS axes to ECEF."""
+    count = len(times)
+    axes = np.tile(np.eye(3), (count, 1))
+    # The frames share the Earth's centre: the image of a GCRS axis is a column of the rotation.
+    images, _ = itrs_from_gcrs(np.repeat(times, 3), axes, np.zeros_like(axes))
+    return images.reshape(count, 3, 3).swapaxes(1, 2)
+
+
 def sun_ecef(times: NDArray) -> Array:
     """Unit vectors (N, 3) in ECEF from the Earth's centre to the apparent Sun."""
     with _bundled_tables():
