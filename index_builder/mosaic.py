@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
-from rasterio.windows import Window
 
+from index_builder.raster_blocks import Level, RasterBlocks
 from onboard.errors import MosaicError
 from onboard.geodesy import EARTH_RADIUS_M, Array, wrap_lon_deg
 
@@ -44,14 +44,13 @@ class Mosaic:
         return min(layer.step_deg for layer in self._layers) * METRES_PER_DEGREE
 
     def sample(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Colours of an image grid of places, anti-aliased to ``gsd_m``.
+        """Colours of an image grid of places, anti-aliased to ``gsd_m`` along the meridian and along the parallel.
 
         lat_deg, lon_deg: (H, W), NaN where there is no place (limb). Returns RGB uint8 (H, W, 3) and a bool
         (H, W) that is False where no file covers the place (RGB is 0 there).
         """
-        rgb = np.zeros((*lat_deg.shape, 3), np.uint8)
-        valid = np.zeros(lat_deg.shape, bool)
-        for layer in self._layers:
+        rgb, valid = self._layers[0].sample(lat_deg, lon_deg, gsd_m)
+        for layer in self._layers[1:]:
             if valid.all():
                 break
             layer_rgb, layer_valid = layer.sample(lat_deg, lon_deg, gsd_m)
@@ -97,6 +96,7 @@ class _Layer:
             )
         north_up = dataset.crs.is_geographic and dataset.transform.b == 0 and dataset.transform.e < 0
         self.raster = dataset if north_up else WarpedVRT(dataset, crs="EPSG:4326", resampling=Resampling.bilinear)
+        self._blocks = RasterBlocks()
         transform = self.raster.transform
         self.step_x_deg, self.step_deg = transform.a, -transform.e
         self.west_deg, self.north_deg = transform.c, transform.f
@@ -104,63 +104,90 @@ class _Layer:
         self.wraps = abs(self.raster.width * self.step_x_deg - 360.0) < self.step_x_deg / 2
 
     def sample(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        rgb = np.zeros((*lat_deg.shape, 3), np.uint8)
-        nothing = rgb, np.zeros(lat_deg.shape, bool)
         seen = np.isfinite(lat_deg) & np.isfinite(lon_deg)
         if not seen.any():
-            return nothing
-        # Longitudes as offsets from one of the places, so that a patch over the antimeridian stays in one piece.
-        pivot = float(lon_deg[seen][seen.sum() // 2])
-        lon = pivot + wrap_lon_deg(lon_deg - pivot)
-        if not self.wraps:
-            lon = self.west_deg + (lon - self.west_deg) % 360.0
-        x = (lon - self.west_deg) / self.step_x_deg - 0.5
-        y = (self.north_deg - lat_deg) / self.step_deg - 0.5
-        valid = seen & (y >= -0.5) & (y <= self.raster.height - 0.5)
-        if not self.wraps:
-            valid &= (x >= -0.5) & (x <= self.raster.width - 0.5)
-        if not valid.any():
-            return nothing
+            return np.zeros((*lat_deg.shape, 3), np.uint8), seen
+        if not seen.all():
+            lat_deg = np.where(seen, lat_deg, lat_deg.flat[seen.argmax()])
+            lon_deg = np.where(seen, lon_deg, lon_deg.flat[seen.argmax()])
+        lon_deg = self._in_one_piece(lon_deg)
+        west, east = self.west_deg, self.west_deg + self.raster.width * self.step_x_deg
+        south = self.north_deg - self.raster.height * self.step_deg
+        if lat_deg.min() < south or lat_deg.max() > self.north_deg:
+            seen &= (lat_deg >= south) & (lat_deg <= self.north_deg)
+        if not self.wraps and (lon_deg.min() < west or lon_deg.max() > east):
+            seen &= (lon_deg >= west) & (lon_deg <= east)
 
-        factor = 2 ** max(0, int(np.floor(np.log2(gsd_m / (self.step_deg * METRES_PER_DEGREE)) + 0.01)))
-        x0 = int(np.floor(x[valid].min() / factor) - 1) * factor
-        y0 = max(0, int(np.floor(y[valid].min() / factor) - 1) * factor)
-        x1 = int(np.ceil(x[valid].max() / factor) + 2) * factor
-        y1 = min(self.raster.height, int(np.ceil(y[valid].max() / factor) + 2) * factor)
-        picture = self._read(x0, y0, x1, y1, factor)
-        map_x = np.where(valid, (x - x0 + 0.5) / factor - 0.5, -1).astype(np.float32)
-        map_y = np.where(valid, (y - y0 + 0.5) / factor - 0.5, -1).astype(np.float32)
-        rgb = remap_large(picture, map_x, map_y)
-        rgb[~valid] = 0
-        return rgb, valid
+        row_halvings = max(0, _halvings(gsd_m, self.step_deg))
+        column_halvings = _halvings(gsd_m, self.step_x_deg)
+        zone, zones = _meridian_zones(lat_deg)
+        if len(zones) == 1 and seen.all():
+            return self._remap(lat_deg, lon_deg, row_halvings, column_halvings + zones[0]), seen
+        rgb = np.zeros((*lat_deg.shape, 3), np.uint8)
+        for number in zones:
+            here = seen & (zone == number)
+            if not here.any():
+                continue
+            part = _bounds(here)
+            some = here[part]
+            first = some.argmax()
+            lat, lon = lat_deg[part], lon_deg[part]
+            lat, lon = np.where(some, lat, lat.flat[first]), np.where(some, lon, lon.flat[first])
+            colours = self._remap(lat, lon, row_halvings, column_halvings + number)
+            np.copyto(rgb[part], colours, where=some[..., None])
+        return rgb, seen
 
-    def _read(self, x0: int, y0: int, x1: int, y1: int, factor: int) -> NDArray[np.uint8]:
-        """Columns x0..x1 (wrapping) and rows y0..y1 reduced by ``factor``, RGB (h, w, 3)."""
-        width = self.raster.width
+    def _in_one_piece(self, lon_deg: Array) -> Array:
+        """Longitudes next to one of themselves, so that a patch over the antimeridian is not torn, and within the
+        raster where it has edges."""
+        pivot = float(lon_deg.flat[lon_deg.size // 2])
+        if lon_deg.max() - lon_deg.min() >= 180.0:
+            lon_deg = pivot + wrap_lon_deg(lon_deg - pivot)
+        if self.wraps:
+            return lon_deg
+        lon_deg = lon_deg + ((pivot - self.west_deg) % 360.0 + self.west_deg - pivot)
+        if lon_deg.min() < self.west_deg or lon_deg.max() > self.west_deg + 360.0:
+            lon_deg = self.west_deg + (lon_deg - self.west_deg) % 360.0
+        return lon_deg
+
+    def _remap(self, lat_deg: Array, lon_deg: Array, row_halvings: int, column_halvings: int) -> NDArray[np.uint8]:
+        """Colours (H, W, 3) of places from the raster halved so often, to no fewer than four columns."""
+        most = max(0, (self.raster.width // 4).bit_length() - 1)
+        level = Level(self.raster, 1 << row_halvings, 1 << min(max(0, column_halvings), most))
+        scale_x, scale_y = level.width / self.raster.width, level.height / self.raster.height
+        x = (lon_deg - self.west_deg) * (scale_x / self.step_x_deg) - 0.5
+        y = (self.north_deg - lat_deg) * (scale_y / self.step_deg) - 0.5
+        x0, x1 = int(np.floor(x.min())) - 1, int(np.ceil(x.max())) + 2
+        y0, y1 = max(0, int(np.floor(y.min())) - 1), min(level.height, int(np.ceil(y.max())) + 2)
         if not self.wraps:
-            x0_in, x1_in = max(0, x0), min(width, x1)
-            part = self._read_inside(x0_in, y0, x1_in, y1, factor)
-            left = round((x0_in - x0) / factor)
-            right = max(0, round((x1 - x0) / factor) - left - part.shape[1])
-            return np.pad(part, ((0, 0), (left, right), (0, 0)), mode="edge")
-        parts = []
-        at = x0
-        while at < x1:
-            start = at % width
-            stop = min(width, start + x1 - at)
-            parts.append(self._read_inside(start, y0, stop, y1, factor))
-            at += stop - start
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            x0, x1 = max(0, x0), min(level.width, x1)
+        picture = self._blocks.window(level, x0, y0, x1, y1)
+        return remap_large(picture, (x - x0).astype(np.float32), (y - y0).astype(np.float32))
 
-    def _read_inside(self, x0: int, y0: int, x1: int, y1: int, factor: int) -> NDArray[np.uint8]:
-        window = Window(x0, y0, x1 - x0, y1 - y0)
-        shape = (max(1, -(-(y1 - y0) // factor)), max(1, -(-(x1 - x0) // factor)))
-        bands = [1, 1, 1] if self.raster.count == 1 else [1, 2, 3]
-        try:
-            data = self.raster.read(bands, window=window, out_shape=(3, *shape), resampling=Resampling.average)
-        except RasterioError as error:
-            raise MosaicError(f"{self.raster.name}: damaged near column {x0}, row {y0} ({error})") from error
-        return np.moveaxis(data, 0, -1)
+
+def _halvings(gsd_m: float, step_deg: float) -> int:
+    """How often pixels of ``step_deg`` can be merged in pairs and stay as fine as ``gsd_m``; negative: never."""
+    return int(np.floor(np.log2(gsd_m / (step_deg * METRES_PER_DEGREE)) + 0.01))
+
+
+def _meridian_zones(lat_deg: Array) -> tuple[NDArray[np.int64] | int, list[int]]:
+    """How often the meridians at a place have halved their distance: 0 to 60 degrees of latitude, 1 to 75.5, ... 7
+    around a pole; and all the numbers there are. A meridian-aligned raster is so many times too fine there."""
+
+    def zone(cosine: Array) -> NDArray[np.int64]:
+        return np.floor(0.01 - np.log2(np.maximum(cosine, 0.006))).astype(np.int64)
+
+    south, north = float(lat_deg.min()), float(lat_deg.max())
+    ends = [0.0 if south < 0 < north else min(abs(south), abs(north)), max(abs(south), abs(north))]
+    least, most = zone(np.cos(np.radians(ends))).tolist()
+    numbers = list(range(least, most + 1))
+    return (zone(np.cos(np.radians(lat_deg))) if len(numbers) > 1 else least), numbers
+
+
+def _bounds(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns that hold every True."""
+    rows, columns = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def remap_large(picture: NDArray[np.uint8], map_x: NDArray, map_y: NDArray) -> NDArray[np.uint8]:

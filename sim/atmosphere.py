@@ -22,8 +22,8 @@ AIR_ABOVE_CLOUDS = 0.75
 
 @dataclass(frozen=True, eq=False)
 class Air:
-    """path (H, W, 4): reflectance of the air itself; through (H, W, 4): share of the light that makes it down and up;
-    daylight (H, W): the Sun's light on a level surface, 1 under a zenith Sun."""
+    """At the nodes of a view: path (4, h, w): reflectance of the air itself; through (4, h, w): share of the light that
+    makes it down and up; daylight (h, w): the Sun's light on a level surface, 1 under a zenith Sun."""
 
     path: NDArray[np.float32]
     through: NDArray[np.float32]
@@ -40,18 +40,18 @@ def air_of(view: View, aerosol: float) -> Air:
     depth_aerosol = (aerosol * AEROSOL_SPECTRUM).astype(np.float32)
     depth = RAYLEIGH_DEPTH + depth_aerosol
 
-    path = np.empty((*mass.shape, 4), np.float32)
+    path = np.empty((4, *mass.shape), np.float32)
     through = np.empty_like(path)
     # One over 4 (cos_view + cos_sun), kept finite at the horizon the same way as the air mass.
     geometry = np.float32(0.25) / (np.maximum(cos_view, np.float32(0.03)) + np.maximum(cos_sun, np.float32(0.06)))
     for band in range(4):
         by_air = RAYLEIGH_DEPTH[band] / depth[band]
-        by_aerosol = AEROSOL_ALBEDO * depth_aerosol[band] / depth[band]
+        by_aerosol = np.float32(AEROSOL_ALBEDO) * depth_aerosol[band] / depth[band]
         phase = by_air * rayleigh_phase + by_aerosol * aerosol_phase
-        path[..., band] = phase * geometry * (1 - np.exp(-depth[band] * mass))
+        path[band] = phase * geometry * (1 - np.exp(-depth[band] * mass))
         # Half of what is scattered out of the beam goes on downward (Rayleigh); nearly all of it for aerosol.
-        loss = 0.5 * RAYLEIGH_DEPTH[band] + 0.18 * depth_aerosol[band]
-        through[..., band] = np.exp(-loss * mass)
+        loss = np.float32(0.5 * RAYLEIGH_DEPTH[band] + 0.18 * depth_aerosol[band])
+        through[band] = np.exp(-loss * mass)
     return Air(path, through, _daylight(cos_sun))
 
 

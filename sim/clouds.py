@@ -8,7 +8,7 @@ import numpy as np
 
 from onboard.geodesy import Array, ecef_from_ned
 from sim.noise import FractalNoise, plane_m
-from sim.view import Grid, View
+from sim.view import Grid, NodeGrid, View
 
 if TYPE_CHECKING:
     from sim.look import Look
@@ -47,31 +47,39 @@ class CloudLayer:
     shadow: Grid
 
 
-def cloud_layer(view: View, look: "Look", sun_ecef: Array) -> CloudLayer:
-    """The clouds of a look as a view sees them."""
-    shape = view.seen.shape
+def cloud_layer(view: View, look: "Look", sun_ecef: Array) -> CloudLayer | None:
+    """The clouds of a look as a view sees them; None under a clear sky."""
     if look.cloud_cover <= 0:
-        zero = np.zeros(shape, np.float32)
-        return CloudLayer(zero, zero, zero)
+        return None
     kind = CLOUD_KINDS[look.cloud_kind]
     x, y = plane_m(view.ecef_m, look.anchor_lat_deg, look.anchor_lon_deg)
     heading = np.random.default_rng(look.cloud_seed).uniform(0, 2 * np.pi)
     field = _Field(kind, look.cloud_seed, float(heading))
-    threshold = NormalDist().inv_cdf(1 - min(look.cloud_cover, 0.995))
+    threshold = np.float32(NormalDist().inv_cdf(1 - min(look.cloud_cover, 0.995)))
 
     # A shadow lies where the cloud towards the Sun stands in the light; one shift serves the whole frame.
     north, east, down = ecef_from_ned(look.anchor_lat_deg, look.anchor_lon_deg).T @ sun_ecef
     reach_m = kind.height_m / max(-float(down), 0.17)
-    here = field(x, y, view.footprint_m, 1) - threshold
-    sunward = field(x + reach_m * float(east), y + reach_m * float(north), view.footprint_m, 2) - threshold
+    here = field.at_pixels(view, x, y, 1)
+    here -= threshold
+    sunward = field.at_pixels(view, x + np.float32(reach_m * east), y + np.float32(reach_m * north), 2)
+    sunward -= threshold
 
-    opacity = kind.opacity * _ramp(here / kind.edge)
-    shadow = 0.75 * kind.opacity * _ramp(sunward / kind.edge)
-    thickness = np.clip(here / (2.0 * kind.edge), 0, 1)
+    sharp = np.float32(1 / kind.edge)
+    opacity = _ramp(here * sharp)
+    opacity *= np.float32(kind.opacity)
+    if not view.seen.all():
+        opacity[~view.seen] = 0
+    shadow = _ramp(sunward * sharp)
+    shadow *= np.float32(0.75 * kind.opacity)
+    reflectance = np.clip(here * (sharp / 2), 0, 1)
+    reflectance *= np.float32(0.38)
+    reflectance += np.float32(0.42)
     # A flank with more cloud on its sunward side is in the shade of it.
-    relief = np.clip((here - sunward) * np.float32(0.35), -0.3, 0.3)
-    reflectance = (0.42 + 0.38 * thickness) * (1 + relief)
-    return CloudLayer(np.where(view.seen, opacity, 0), reflectance, shadow)
+    here -= sunward
+    here *= np.float32(0.35)
+    reflectance *= np.clip(here, -0.3, 0.3, out=here) + 1
+    return CloudLayer(opacity, reflectance, shadow)
 
 
 @dataclass(frozen=True)
@@ -82,22 +90,38 @@ class _Field:
     seed: int
     heading_rad: float
 
-    def __call__(self, x_m: Grid, y_m: Grid, footprint_m: Grid, coarse: int) -> Grid:
-        kind = self.kind
+    def at_pixels(self, view: View, x_m: Grid, y_m: Grid, coarse: int) -> Grid:
+        """The field (H, W) of a view, of places in the plane at its nodes."""
+        kind, grid, footprint_m = self.kind, view.grid, view.footprint_m
+        weather = FractalNoise(self.seed + 4, 800e3, 0.5, shortest_m=100e3)
+        fold_m = kind.longest_m / 8
         cos, sin = np.float32(np.cos(self.heading_rad)), np.float32(np.sin(self.heading_rad))
         along, across = cos * x_m + sin * y_m, cos * y_m - sin * x_m
+        overcast = grid.at_pixels(np.float32(0.39) * weather(along, across, footprint_m))
         if kind.warp_m:
-            bend = FractalNoise(self.seed + 2, kind.longest_m / 2, 0.8, shortest_m=kind.longest_m / 8)
-            fold = FractalNoise(self.seed + 3, kind.longest_m / 2, 0.8, shortest_m=kind.longest_m / 8)
-            along, across = (
-                along + np.float32(kind.warp_m) * bend(along, across, footprint_m, coarse=4),
-                across + np.float32(kind.warp_m) * fold(along, across, footprint_m, coarse=4),
+            finer = _grid_for(fold_m, view)
+            along, across, footprint_m = (grid.at_nodes(values, finer) for values in (along, across, footprint_m))
+            grid = finer
+            bend, fold = (
+                FractalNoise(self.seed + number, kind.longest_m / 2, 0.8, fold_m)(along, across, footprint_m)
+                for number in (2, 3)
             )
+            along, across = along + np.float32(kind.warp_m) * bend, across + np.float32(kind.warp_m) * fold
         noise = FractalNoise(self.seed, kind.longest_m, kind.hurst, stretch=kind.stretch)
-        body = noise(along, across, footprint_m, coarse)
+        body = noise.at_pixels(grid, along, across, footprint_m, coarse)
+        body *= np.float32(0.92)
         # Weather on the large scale decides where the small clouds stand.
-        weather = FractalNoise(self.seed + 4, 800e3, 0.5, shortest_m=100e3)(along, across, footprint_m, coarse=8)
-        return np.float32(0.92) * body + np.float32(0.39) * weather
+        body += overcast
+        return body
+
+
+def _grid_for(wavelength_m: float, view: View) -> NodeGrid:
+    """The sparsest grid that has two nodes a wavelength, but at most one node every second pixel."""
+    grid = view.grid
+    step, pixel_m = grid.step, float(np.nanmedian(view.footprint_m))
+    while step > 2 and 2 * step * pixel_m > wavelength_m:
+        step //= 2
+    return NodeGrid(grid.height, grid.width, step)
 
 
 def _ramp(value: Grid) -> Grid:

@@ -1,17 +1,22 @@
-"""Fractal noise on the ground: octaves of seeded lattices, the same at any camera and any resolution."""
+"""Fractal noise on the ground: octaves of a random lattice, the same at any camera and any resolution."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.geodesy import EARTH_RADIUS_M, ecef_from_ned
-from sim.view import Grid
+from sim.view import Grid, NodeGrid
 
-LATTICE = 256  # nodes before an octave repeats itself
+LATTICE = 512  # nodes before an octave repeats itself
+LATTICE_SEED = 20180428
 # Variance left of unit white noise after cubic interpolation at a random place.
 CUBIC_VARIANCE = 0.60
+# An octave is smooth: interpolated linearly from this many points a lattice node it is off by a fiftieth.
+POINTS_PER_NODE = 8
 
 
 @dataclass(frozen=True)
@@ -26,53 +31,86 @@ class FractalNoise:
     shortest_m: float = 300.0
     stretch: float = 1.0
 
-    def __call__(self, x_m: Grid, y_m: Grid, footprint_m: Grid, coarse: int = 1) -> Grid:
-        """Noise (H, W) at places (H, W) in metres, NaN or not; ``coarse``: evaluated at most every so many pixels."""
-        height, width = x_m.shape
-        x, y = np.nan_to_num(x_m) / self.stretch, np.nan_to_num(y_m)
-        step = np.nan_to_num(footprint_m, nan=1e12, posinf=1e12)
-        finest = max(self.shortest_m, 2 * float(step.min()))
-        sums: dict[int, NDArray[np.float32]] = {}
-        grids: dict[int, tuple[Grid, Grid, Grid]] = {}
-        variance, k, wavelength = 0.0, 0, self.longest_m
-        while wavelength >= finest:
-            # An octave is smooth: it needs a node every eighth of its wavelength, not every pixel.
-            every = coarse
-            while every < 16 and wavelength / (16 * every) > finest / 2:
-                every *= 2
-            if every not in grids:
-                size = (-(-width // every), -(-height // every))
-                grids[every] = tuple(_shrunk(grid, size) for grid in (x, y, step))  # type: ignore[assignment]
-                sums[every] = np.zeros(size[::-1], np.float32)
-            grid_x, grid_y, grid_step = grids[every]
-            amplitude = (wavelength / self.longest_m) ** self.hurst
-            lattice = np.random.default_rng((self.seed, k)).standard_normal((LATTICE, LATTICE), dtype=np.float32)
-            octave = cv2.remap(
-                lattice, grid_x * np.float32(1 / wavelength), grid_y * np.float32(1 / wavelength), cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_WRAP,
-            )  # fmt: skip
-            if wavelength < 4 * float(grid_step.max()):
-                octave *= np.clip(np.log2(wavelength / (2 * grid_step)), 0, 1)
-            sums[every] += np.float32(amplitude) * octave
+    def __call__(self, x_m: Grid, y_m: Grid, footprint_m: Grid) -> Grid:
+        """Noise (h, w) at places (h, w) in metres, so far apart as ``footprint_m`` says; NaN counts as 0, 0."""
+        x, y, step = self._places(x_m, y_m, footprint_m)
+        total, variance = np.zeros(x.shape, np.float32), 0.0
+        for k, wavelength, amplitude in self._octaves(step):
+            total += self._octave(k, wavelength, amplitude, x, y, step)
             variance += amplitude**2 * CUBIC_VARIANCE
-            wavelength, k = wavelength / 2, k + 1
-        total = np.zeros((height, width), np.float32)
-        for part in sums.values():
-            total += part if part.shape == total.shape else cv2.resize(part, (width, height))
         return total / np.float32(np.sqrt(max(variance, 1e-9)))
+
+    def at_pixels(self, grid: NodeGrid, x_m: Grid, y_m: Grid, footprint_m: Grid, coarse: int = 1) -> Grid:
+        """Noise (height, width) of a picture, of places and pixel footprints at its nodes; every octave is evaluated
+        as densely as it needs, but at most every ``coarse`` pixels."""
+        x, y, step = self._places(x_m, y_m, footprint_m)
+        sums: dict[int, Grid] = {}
+        places: dict[int, tuple[Grid, Grid, Grid]] = {}
+        variance = 0.0
+        finest = float(step.min())
+        for k, wavelength, amplitude in self._octaves(step):
+            every = coarse
+            while every < 16 and wavelength >= 2 * every * POINTS_PER_NODE * finest:
+                every *= 2
+            if every not in places:
+                places[every] = grid.every(x, every), grid.every(y, every), grid.every(step, every)
+                sums[every] = np.zeros(places[every][0].shape, np.float32)
+            sums[every] += self._octave(k, wavelength, amplitude, *places[every])
+            variance += amplitude**2 * CUBIC_VARIANCE
+        total = np.zeros((grid.height, grid.width), np.float32)
+        for every, part in sums.items():
+            rows, columns = part.shape
+            fine = part if every == 1 else cv2.resize(part, (columns * every, rows * every))
+            total += fine[: grid.height, : grid.width]
+        total *= np.float32(1 / np.sqrt(max(variance, 1e-9)))
+        return total
+
+    def _places(self, x_m: Grid, y_m: Grid, footprint_m: Grid) -> tuple[Grid, Grid, Grid]:
+        x = x_m * np.float32(1 / self.stretch)
+        if np.isfinite(footprint_m).all():
+            return x, y_m, footprint_m
+        return np.nan_to_num(x), np.nan_to_num(y_m), np.nan_to_num(footprint_m, nan=1e12, posinf=1e12)
+
+    def _octaves(self, step_m: Grid) -> Iterator[tuple[int, float, float]]:
+        """Number, wavelength and amplitude of the octaves that are long enough for some place."""
+        k, wavelength, finest = 0, self.longest_m, max(self.shortest_m, 2 * float(step_m.min()))
+        while wavelength >= finest:
+            yield k, wavelength, (wavelength / self.longest_m) ** self.hurst
+            k, wavelength = k + 1, wavelength / 2
+
+    def _octave(self, k: int, wavelength: float, amplitude: float, x: Grid, y: Grid, step: Grid) -> Grid:
+        """One octave; it fades out between four and two footprints."""
+        shift_x, shift_y = np.random.default_rng((self.seed, k)).uniform(0, LATTICE, 2)
+        scale = np.float32(1 / wavelength)
+        octave = cv2.remap(
+            _lattice(), x * scale + np.float32(shift_x), y * scale + np.float32(shift_y), cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_WRAP,
+        )  # fmt: skip
+        if wavelength < 4 * float(step.max()):
+            octave *= np.clip(np.log2(np.float32(wavelength / 2) / step), 0, 1)
+        octave *= np.float32(amplitude)
+        return octave
+
+
+@lru_cache(maxsize=1)
+def _lattice() -> Grid:
+    """Unit white noise, the same always: a seed chooses where in it an octave begins."""
+    return np.random.default_rng(LATTICE_SEED).standard_normal((LATTICE, LATTICE), dtype=np.float32)
 
 
 def plane_m(ecef_m: Grid, lat_deg: float, lon_deg: float) -> tuple[Grid, Grid]:
-    """Metres east and north (H, W) of places (H, W, 3) around an anchor, azimuthal equidistant."""
+    """Metres east and north (h, w) of places (h, w, 3) around an anchor, azimuthal equidistant."""
     north, east, down = ecef_from_ned(lat_deg, lon_deg).T.astype(np.float32)
     to_plane = np.stack([east, north, -down])
     e, n, up = cv2.split(cv2.transform(ecef_m, to_plane))
     across = np.sqrt(e * e + n * n)
-    scale = EARTH_RADIUS_M * np.arctan2(across, up) / np.maximum(across, np.float32(1e-3))
+    scale = np.float32(EARTH_RADIUS_M) * np.arctan2(across, up) / np.maximum(across, np.float32(1e-3))
     return (e * scale).astype(np.float32), (n * scale).astype(np.float32)
 
 
-def _shrunk(grid: Grid, size: tuple[int, int]) -> Grid:
-    if grid.shape[::-1] == size:
-        return grid
-    return cv2.resize(grid, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+def white_noise(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Unit white noise, seeded by ``rng``: OpenCV's generator (one a thread) is three times as fast as numpy's."""
+    cv2.setRNGSeed(int(rng.integers(2**31)))
+    noise = np.empty((int(np.prod(shape)), 1), np.float32)  # one channel: randn takes a deviation for each
+    cv2.randn(noise, 0.0, 1.0)
+    return noise.reshape(shape)

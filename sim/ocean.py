@@ -46,12 +46,16 @@ class OceanMask:
         seen = np.isfinite(lat_deg)
         if not seen.any():
             return np.zeros(lat_deg.shape, np.float32)
+        if not seen.all():
+            lat_deg = np.where(seen, lat_deg, lat_deg.flat[seen.argmax()])
+            lon_deg = np.where(seen, lon_deg, lon_deg.flat[seen.argmax()])
         k = max([1] + [k for k in REDUCTIONS if k * STEP_M <= gsd_m])
-        step_deg = 180.0 / ROWS * k
-        pivot = float(lon_deg[seen][0])
-        lon = np.where(seen, pivot + wrap_lon_deg(lon_deg - pivot), pivot)
-        x = (lon + 180.0) / step_deg - 0.5
-        y = (90.0 - np.where(seen, lat_deg, lat_deg[seen][0])) / step_deg - 0.5
+        per_degree = ROWS / 180.0 / k
+        if lon_deg.max() - lon_deg.min() >= 180.0:
+            pivot = float(lon_deg.flat[lon_deg.size // 2])
+            lon_deg = pivot + wrap_lon_deg(lon_deg - pivot)
+        x = lon_deg * per_degree + (180.0 * per_degree - 0.5)
+        y = (90.0 * per_degree - 0.5) - lat_deg * per_degree
         x0, x1 = int(np.floor(x.min())) - 1, int(np.ceil(x.max())) + 2
         y0, y1 = max(0, int(np.floor(y.min())) - 1), min(ROWS // k, int(np.ceil(y.max())) + 2)
         picture = self._window(k, y0, y1, x0, x1)
@@ -60,10 +64,13 @@ class OceanMask:
             halved = cv2.resize(picture, None, fx=0.5, fy=1.0, interpolation=cv2.INTER_AREA)
             picture = halved.astype(np.uint8, copy=False)
             extra *= 2
-        map_x = ((x - x0 + 0.5) / extra - 0.5).astype(np.float32)
+        map_x = (x * (1 / extra) + ((0.5 - x0) / extra - 0.5)).astype(np.float32)
         map_y = (y - y0).astype(np.float32)
         share = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.where(seen, share.astype(np.float32) / 255.0, np.float32(0))
+        share = share * np.float32(1 / 255)
+        if not seen.all():
+            share[~seen] = 0
+        return share
 
     def _window(self, k: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
         """Rows y0..y1 and columns x0..x1 (wrapping) of the level reduced k times, 0 to 255."""

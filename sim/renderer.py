@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
-from onboard.geodesy import Array
-from sim.atmosphere import AIR_ABOVE_CLOUDS, air_of
-from sim.clouds import cloud_layer
+from onboard.geodesy import EARTH_RADIUS_M, Array
+from sim.atmosphere import AIR_ABOVE_CLOUDS, Air, air_of
+from sim.clouds import CloudLayer, cloud_layer
+from sim.ground_change import changed
 from sim.look import Look
 from sim.ocean import OceanMask
+from sim.season import recolour
 from sim.sensor import expose
 from sim.surface import ground_reflectance
 from sim.texture import Mosaic, sample_footprints
-from sim.view import PixelRays, look_at_earth
+from sim.view import NodeGrid, PixelRays, look_at_earth
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,30 +59,54 @@ class Renderer:
     ) -> Observation:
         """As `render`, with what the frame shows."""
         view = look_at_earth(self._rays, position_ecef_m, ecef_from_cam, sun_ecef)
-        colours, mapped = sample_footprints(self.mosaic, view.lat_deg, view.lon_deg, view.footprint_m)
-        gsd_m = float(np.median(view.footprint_m[view.seen])) if view.seen.any() else 1e3
-        ocean_share = self.ocean.share(view.lat_deg, view.lon_deg, gsd_m)
+        grid = view.grid
+        colours, mapped = sample_footprints(self.mosaic, view)
+        colours = changed(recolour(colours, view, look), view, look)
+        gsd_m = float(np.nanmedian(view.footprint_m)) if view.seen.any() else 1e3
+        ocean_share = self.ocean.share(grid.at_pixels(view.lat_deg), grid.at_pixels(view.lon_deg), gsd_m)
         ground, land = ground_reflectance(colours, ocean_share, view, look)
         clouds = cloud_layer(view, look, sun_ecef)
-        air = air_of(view, look.aerosol)
+        light = top_of_air(ground, clouds, air_of(view, look.aerosol), grid)
+        visible = view.seen & mapped
+        if not visible.all():
+            light[~visible] = 0.0
+        altitude_m = float(np.linalg.norm(position_ecef_m)) - EARTH_RADIUS_M
+        frame = expose(light, self.camera, look, rng, altitude_m)
 
-        below = air.path + air.through * ground * (1 - clouds.shadow)[..., None]
-        above = air.path * np.float32(AIR_ABOVE_CLOUDS) + clouds.reflectance[..., None]
-        radiance = below + (above - below) * clouds.opacity[..., None]
-        radiance *= air.daylight[..., None]
-        radiance[~(view.seen & mapped)] = 0.0
-        frame = expose(radiance, self.camera, look, rng)
-
-        open_px = np.ones(view.seen.shape, bool) if self.camera.mask is None else self.camera.mask
-        earth = view.seen & open_px
+        earth = view.seen if self.camera.mask is None else view.seen & self.camera.mask
         return Observation(
             frame,
-            earth_share=float(earth.sum() / max(open_px.sum(), 1)),
+            earth_share=_mean(earth, None if self.camera.mask is None else self.camera.mask),
             land_share=_mean(land, earth),
-            cloud_cover=_mean(clouds.opacity, earth),
+            cloud_cover=0.0 if clouds is None else _mean(clouds.opacity, earth),
             mapped_share=_mean(mapped, earth),
         )
 
 
-def _mean(values: NDArray, where: NDArray[np.bool_]) -> float:
-    return float(values[where].mean()) if where.any() else 0.0
+def top_of_air(ground: NDArray[np.float32], clouds: CloudLayer | None, air: Air, grid: NodeGrid) -> NDArray[np.float32]:
+    """Light (H, W, 4) that leaves the Earth, in units of the Sun's reflectance: ground (4, H, W) through the air,
+    under clouds, by daylight; NaN where there is no Earth."""
+    if clouds is not None:
+        lit = 1 - clouds.shadow
+        cloud_light = clouds.reflectance * grid.at_pixels(air.daylight)
+    planes = []
+    for path, through, plane in zip(air.path, air.through, ground):
+        air_light = grid.at_pixels(path * air.daylight)
+        plane = plane * grid.at_pixels(through * air.daylight)
+        if clouds is not None:
+            plane *= lit
+        plane += air_light
+        if clouds is not None:
+            above = air_light * np.float32(AIR_ABOVE_CLOUDS)
+            above += cloud_light
+            above -= plane
+            above *= clouds.opacity
+            plane += above
+        planes.append(plane)
+    return cv2.merge(planes)
+
+
+def _mean(values: NDArray, where: NDArray[np.bool_] | None) -> float:
+    """Mean of (H, W) where told; 0 where nothing is."""
+    weights = None if where is None else where.view(np.uint8)
+    return cv2.mean(values.view(np.uint8) if values.dtype == bool else values, weights)[0]

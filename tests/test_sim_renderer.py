@@ -109,13 +109,14 @@ def test_detail_finer_than_a_pixel_averages_out(tmp_path, lat):
         ecef_from_nadir_camera(lat, 30.0, 20.0),
         unit_from_latlon(lat, 30),
     )
-    colours, covered = sample_footprints(mosaic, view.lat_deg, view.lon_deg, view.footprint_m)
+    colours, covered = sample_footprints(mosaic, view)
     seen = colours[..., 0][covered]
     assert covered.sum() > 1000
     assert abs(seen.mean() - 120) < 4
     # One raster pixel varies by 100; thirty-six of them averaged by 17, plus what a blend of levels leaves.
     assert seen.std() < 25
-    glitter, _ = mosaic.sample(view.lat_deg, view.lon_deg, mosaic.gsd_m)
+    places = view.grid.at_pixels(view.lat_deg), view.grid.at_pixels(view.lon_deg)
+    glitter, _ = mosaic.sample(*places, 0.1 * mosaic.gsd_m)
     assert glitter[..., 0][covered].std() > 60
 
 

@@ -1,0 +1,93 @@
+"""Decoded blocks of a raster at reduced resolution, kept while they are in use: neighbouring frames share them."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from onboard.errors import MosaicError
+
+BLOCK_PX = 512
+# Enough for two frames of a few megapixels with all their surroundings.
+CACHE_BYTES = 96 << 20
+
+Key = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A raster with so many rows and so many columns averaged into one, read from its overviews."""
+
+    raster: DatasetReader | WarpedVRT
+    row_reduction: int
+    column_reduction: int
+
+    @property
+    def height(self) -> int:
+        return -(-self.raster.height // self.row_reduction)
+
+    @property
+    def width(self) -> int:
+        return -(-self.raster.width // self.column_reduction)
+
+    def read(self, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
+        """Columns x0..x1 and rows y0..y1 of the level, RGB (h, w, 3). Raises MosaicError for damaged data."""
+        raster = self.raster
+        # Where the reduction does not divide the raster, the level is stretched by less than one of its pixels.
+        column, row = raster.width / self.width, raster.height / self.height
+        window = Window(x0 * column, y0 * row, (x1 - x0) * column, (y1 - y0) * row)
+        bands = [1, 1, 1] if raster.count == 1 else [1, 2, 3]
+        try:
+            data = raster.read(bands, window=window, out_shape=(3, y1 - y0, x1 - x0), resampling=Resampling.average)
+        except RasterioError as error:
+            raise MosaicError(
+                f"{raster.name}: damaged near column {round(window.col_off)}, row {round(window.row_off)} ({error})"
+            ) from error
+        return np.ascontiguousarray(np.moveaxis(data, 0, -1))
+
+
+class RasterBlocks:
+    """Windows of one raster's levels, put together from blocks of which the last used ones stay decoded."""
+
+    def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
+        self._cache_bytes = cache_bytes
+        self._blocks: OrderedDict[Key, NDArray[np.uint8]] = OrderedDict()
+        self._bytes = 0
+
+    def window(self, level: Level, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
+        """Columns x0..x1 (any integers: the level repeats itself) and rows y0..y1 (inside it), RGB (h, w, 3)."""
+        window = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
+        for row in range(y0 // BLOCK_PX, -(-y1 // BLOCK_PX)):
+            top, bottom = max(y0, row * BLOCK_PX), min(y1, (row + 1) * BLOCK_PX)
+            left = x0
+            while left < x1:
+                turn, at = divmod(left, level.width)
+                column = at // BLOCK_PX
+                right = min(x1, turn * level.width + min(level.width, (column + 1) * BLOCK_PX))
+                block = self._block(level, column, row)
+                inside = slice(at - column * BLOCK_PX, at - column * BLOCK_PX + right - left)
+                window[top - y0 : bottom - y0, left - x0 : right - x0] = block[
+                    top - row * BLOCK_PX : bottom - row * BLOCK_PX, inside
+                ]
+                left = right
+        return window
+
+    def _block(self, level: Level, column: int, row: int) -> NDArray[np.uint8]:
+        key = level.row_reduction, level.column_reduction, column, row
+        block = self._blocks.get(key)
+        if block is not None:
+            self._blocks.move_to_end(key)
+            return block
+        x, y = column * BLOCK_PX, row * BLOCK_PX
+        block = level.read(x, y, min(level.width, x + BLOCK_PX), min(level.height, y + BLOCK_PX))
+        self._blocks[key] = block
+        self._bytes += block.nbytes
+        while self._bytes > self._cache_bytes and len(self._blocks) > 1:
+            self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+        return block
