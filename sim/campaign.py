@@ -1,67 +1,78 @@
-"""A campaign: a scenario rendered, localized, judged and drawn, in one directory that a rerun completes."""
+"""A campaign: a scenario rendered, localized and judged, in one directory that a rerun completes."""
 
 import json
-import os
 import sys
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from copy import copy
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from onboard.fix import Fix, Status
-from onboard.geodesy import distance_m
-from onboard.images import read_image
-from sim.attitude import quat_wxyz
+from onboard.mission import Mission
+from sim.coverage import require_mosaic
+from sim.crew import Crew
 from sim.errors import SimError
-from sim.footprint import outline_lonlat_deg, swath_m
-from sim.picture import draw_campaign
-from sim.record_log import Record, RecordLog, write_whole
-from sim.renderer import Renderer
-from sim.scenario import Scenario, Shot
-from sim.statistics import campaign_statistics
+from sim.flight_check import require_earth_in_view
+from sim.footprint import swath_m
+from sim.geojson import footprints_geojson
+from sim.judgement import Record
+from sim.oem import object_id_of, oem_text
+from sim.record_log import RecordLog, write_whole
+from sim.report import write_report
+from sim.scenario import EARTH, Flight, Scenario, Shot
+from sim.station import Flown, FrameLocalizer, Plan, fly
+from sim.statistics import campaign_statistics, outcome, right_within_m
 from sim.texture import Mosaic
 
-JPEG_QUALITY = 95
 # What is known of the height of a near-circular orbit over an ellipsoid, beside the mission's own range.
 ALTITUDE_SIGMA_M = 10e3
-
-
-class FrameLocalizer(Protocol):
-    """What a campaign asks of the runtime: `onboard.Localizer`."""
-
-    def localize(self, frame: Any, *, altitude_m: tuple[float, float] | None = None) -> Fix: ...
+# Frames kept for people to look at, evenly spread, beside those of wrong fixes.
+SAMPLE = 60
 
 
 def run_campaign(
     scenario: Scenario,
     mosaic: Mosaic,
-    localizer: FrameLocalizer,
+    open_localizer: Callable[[], FrameLocalizer],
     out: Path,
     config: Record,
-    workers: int | None = None,
+    crew: Crew,
+    keep_frames: bool = False,
 ) -> Record:
-    """Fly a scenario into ``out``: frames/, truth.jsonl, fixes.jsonl, statistics.json, map.png, config.json.
+    """Fly a scenario into ``out``: truth.jsonl, fixes.jsonl, frames/, orbit.oem, footprints.geojson, statistics.json,
+    map.png, report.html, config.json.
 
-    config: all that the result depends on, as JSON; a directory made with another one is refused (SimError), one made
-    with the same is completed. workers: rendering threads (default: one a core); the result does not depend on them.
-    Returns the statistics.
+    open_localizer: makes the runtime, by pickle in every worker. config: all that the result depends on, as JSON; a
+    directory made with another one is refused (SimError), one made with the same is completed. The result does not
+    depend on the crew. keep_frames: all of them, not only those of wrong fixes and a sample. Returns the statistics.
     """
+    shots = scenario.shots()
+    _require_flyable(scenario, mosaic, shots)
     _claim(out, config)
-    truths = _render(scenario, mosaic, out, workers or os.cpu_count() or 1)
-    fixes = _localize(scenario, truths, localizer, out)
+    plan = Plan(scenario.mission.camera, mosaic, open_localizer, _told_altitude_m(scenario.mission))
     swath = swath_m(scenario.mission.camera, scenario.mission.altitude_m)
-    statistics = campaign_statistics(truths, fixes, swath)
-    write_whole(out / "statistics.json", json.dumps(statistics, indent=1) + "\n")
-    draw_campaign(out, scenario, mosaic, truths, fixes, statistics)
+    truths, fixes = _fly(shots, plan, crew, out, keep_frames, right_within_m(swath))
+    statistics = campaign_statistics(truths, fixes, swath, [flight.revolution_s for flight in scenario.flights])
+    outcomes = [outcome(fix, statistics["right_within_m"]) for fix in fixes]
+    write_whole(out / "footprints.geojson", footprints_geojson(truths, fixes, outcomes))
+    _write_orbits(out, scenario.mission, scenario.flights)
+    write_whole(out / "statistics.json", json.dumps(statistics, indent=1, allow_nan=False) + "\n")
+    write_report(out, scenario, mosaic, truths, fixes, statistics)
     return statistics
+
+
+def _require_flyable(scenario: Scenario, mosaic: Mosaic, shots: Sequence[Shot]) -> None:
+    """SimError where the camera never sees the Earth, or the mosaic does not show what it sees."""
+    require_earth_in_view(
+        scenario.mission.camera,
+        np.array([shot.position_ecef_m for shot in shots]),
+        np.array([shot.ecef_from_cam for shot in shots]),
+    )
+    # A reject set may leave the map on purpose; what lies on an orbit may not.
+    on_track = [shot for shot in shots if shot.flight is not None and shot.subject == EARTH]
+    if on_track:
+        require_mosaic(mosaic, on_track)
 
 
 def _claim(out: Path, config: Record) -> None:
@@ -87,117 +98,53 @@ def _claim(out: Path, config: Record) -> None:
     write_whole(path, text)
 
 
-def _render(scenario: Scenario, mosaic: Mosaic, out: Path, workers: int) -> list[Record]:
-    shots = scenario.shots()
-    log = RecordLog(out / "truth.jsonl")
-    missing = [shot for shot in shots if shot.index not in log.records or not (out / _file(shot)).exists()]
-    if missing:
-        first = Renderer(scenario.mission.camera, mosaic)
-        own = threading.local()
-
-        def render(shot: Shot) -> Record:
-            if not hasattr(own, "renderer"):
-                own.renderer = Renderer(first.camera, copy(mosaic), first.ocean)
-            return _shoot(scenario, shot, own.renderer, out)
-
-        with ThreadPoolExecutor(workers) as pool:
-            jobs = [pool.submit(render, shot) for shot in missing]
-            try:
-                for job in _progress(as_completed(jobs), "render", len(jobs)):
-                    log.append(job.result())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    return log.finish()
+def _told_altitude_m(mission: Mission) -> tuple[float, float]:
+    low, high = mission.orbit.altitude_m
+    return mission.altitude_m, float(np.hypot((high - low) / np.sqrt(12), ALTITUDE_SIGMA_M))
 
 
-def _shoot(scenario: Scenario, shot: Shot, renderer: Renderer, out: Path) -> Record:
-    """Render one frame to its file; returns its truth."""
-    seen = renderer.observe(
-        shot.position_ecef_m, shot.ecef_from_cam, shot.sun_ecef, shot.look, scenario.noise(shot.index)
-    )
-    encoded, jpeg = cv2.imencode(".jpg", seen.frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not encoded:
-        raise SimError(f"frame {shot.index} could not be encoded")
-    write_whole(out / _file(shot), jpeg.tobytes())
-    outline = outline_lonlat_deg(renderer.camera, shot.position_ecef_m, shot.ecef_from_cam)
-    return {
-        "index": shot.index,
-        "file": _file(shot),
-        "time_utc": np.datetime_as_string(shot.time, "us") + "Z",
-        "position_ecef_m": [round(float(value), 3) for value in shot.position_ecef_m],
-        "quat_ecef_from_cam_wxyz": list(quat_wxyz(shot.ecef_from_cam)),
-        "lat_deg": round(shot.lat_deg, 7),
-        "lon_deg": round(shot.lon_deg, 7),
-        "altitude_m": round(shot.altitude_m, 2),
-        "heading_deg": round(shot.heading_deg, 4),
-        "sun_elevation_deg": round(shot.sun_elevation_deg, 3),
-        "earth_share": round(seen.earth_share, 4),
-        "mapped_share": round(seen.mapped_share, 4),
-        "land_share": round(seen.land_share, 4),
-        "cloud_cover": round(seen.cloud_cover, 4),
-        "footprint_lonlat_deg": np.round(outline, 4).tolist(),
-        "look": shot.look.as_dict(),
-    }
+def _fly(
+    shots: Sequence[Shot], plan: Plan, crew: Crew, out: Path, keep_all: bool, limit_m: float
+) -> tuple[list[Record], list[Record]]:
+    """The truth and fix records of every shot, in order; those that are on disk already are not made again."""
+    truths, fixes = RecordLog(out / "truth.jsonl"), RecordLog(out / "fixes.jsonl")
+    sample = set(range(len(shots)) if keep_all else np.linspace(0, len(shots) - 1, min(SAMPLE, len(shots))).astype(int))
+
+    def keeps(fix: Record) -> bool:
+        return fix["index"] in sample or outcome(fix, limit_m) == "wrong"
+
+    def is_done(shot: Shot) -> bool:
+        truth, fix = truths.records.get(shot.index), fixes.records.get(shot.index)
+        return truth is not None and fix is not None and (not keeps(fix) or (out / truth["file"]).exists())
+
+    missing = [shot for shot in shots if not is_done(shot)]
+    flown: Iterable[Flown] = crew.work(partial(fly, plan.packed()), missing) if missing else ()
+    counts = {"right": 0, "wrong": 0, "none": 0}
+    for fix in fixes.records.values():
+        counts[outcome(fix, limit_m)] += 1
+    with tqdm(
+        desc="fly", total=len(shots), initial=len(shots) - len(missing), unit="frame", smoothing=0.05,
+        disable=not sys.stderr.isatty(),
+    ) as progress:  # fmt: skip
+        for result in flown:
+            # The picture first, the fix last: a frame counts as done when its fix is on disk.
+            if keeps(result.fix):
+                write_whole(out / result.truth["file"], result.jpeg)
+            truths.append(result.truth)
+            fixes.append(result.fix)
+            counts[outcome(result.fix, limit_m)] += 1
+            progress.set_postfix(solved=counts["right"], wrong=counts["wrong"], refresh=False)
+            progress.update()
+    return truths.finish(), fixes.finish()
 
 
-def _localize(scenario: Scenario, truths: list[Record], localizer: FrameLocalizer, out: Path) -> list[Record]:
-    low, high = scenario.mission.orbit.altitude_m
-    altitude_m = (scenario.mission.altitude_m, float(np.hypot((high - low) / np.sqrt(12), ALTITUDE_SIGMA_M)))
-    log = RecordLog(out / "fixes.jsonl")
-    missing = [truth for truth in truths if truth["index"] not in log.records]
-    for truth in _progress(missing, "localize", len(missing)):
-        frame = read_image(out / truth["file"])
-        start = time.perf_counter()
-        fix = localizer.localize(frame, altitude_m=altitude_m)
-        log.append(_fix_record(truth, fix, (time.perf_counter() - start) * 1e3))
-    return log.finish()
-
-
-def _fix_record(truth: Record, fix: Fix, latency_ms: float) -> Record:
-    found = fix.status is Status.FIX
-    record: Record = {
-        "index": truth["index"],
-        "status": fix.status.value,
-        "reason": fix.reason,
-        "lat_deg": None, "lon_deg": None, "altitude_m": None, "heading_deg": None, "sigma_m": None,
-        "false_fix_probability": None, "error_m": None, "altitude_error_m": None, "normalised_error2": None,
-        "inliers": fix.inliers,
-        "votes": fix.votes,
-        "latency_ms": round(latency_ms, 2),
-    }  # fmt: skip
-    if found:
-        offset = np.asarray(fix.position_ecef_m) - truth["position_ecef_m"]
-        error = float(distance_m(fix.lat_deg, fix.lon_deg, truth["lat_deg"], truth["lon_deg"]))
-        record |= {
-            "lat_deg": _finite(fix.lat_deg),
-            "lon_deg": _finite(fix.lon_deg),
-            "altitude_m": _finite(fix.altitude_m),
-            "heading_deg": _finite(fix.heading_deg),
-            "sigma_m": _finite(fix.sigma_m),
-            "false_fix_probability": _finite(fix.false_fix_probability),
-            "error_m": _finite(error),
-            "altitude_error_m": _finite(fix.altitude_m - truth["altitude_m"]),
-            "normalised_error2": _finite(_normalised(offset, fix.covariance_ecef_m2)),
-        }
-    return record
-
-
-def _normalised(offset_m: NDArray, covariance_m2: NDArray) -> float:
-    """Squared Mahalanobis length of a position error: chi-squared with three degrees of freedom if honest."""
-    try:
-        return float(offset_m @ np.linalg.solve(covariance_m2, offset_m))
-    except np.linalg.LinAlgError:
-        return float("nan")
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _file(shot: Shot) -> str:
-    return f"frames/{shot.index:06d}.jpg"
-
-
-def _progress(items: Iterable, what: str, total: int) -> Iterator:
-    yield from tqdm(items, desc=what, total=total, unit="frame", disable=not sys.stderr.isatty())
+def _write_orbits(out: Path, mission: Mission, flights: Sequence[Flight]) -> None:
+    """orbit.oem, or, an OEM being of one object, orbits/000.oem and so on."""
+    object_id = object_id_of(mission.orbit.tle)
+    if len(flights) == 1:
+        write_whole(out / "orbit.oem", oem_text(flights[0], mission.name, object_id))
+    elif flights:
+        (out / "orbits").mkdir(exist_ok=True)
+        for number, flight in enumerate(flights):
+            text = oem_text(flight, f"{mission.name} {number:03d}", object_id)
+            write_whole(out / "orbits" / f"{number:03d}.oem", text)

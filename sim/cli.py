@@ -1,64 +1,150 @@
-"""``nadir sim run``: fly a mission with the simulator and judge what the runtime makes of its frames."""
+"""``nadir sim``: fly a mission with the simulator and judge what the runtime makes of its frames."""
 
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onboard import plugins
 from onboard.errors import MissingPackageError
 from sim.errors import SimError
+from sim.pointing import add_pointing_options, pointing_of
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from onboard.mission import Mission
+    from sim.crew import Crew
+    from sim.scenario import Scenario
+    from sim.texture import Mosaic
+
+SCENARIOS = {
+    "orbit": "one orbit at a steady beat",
+    "orbits": "random orbits, and how long each takes to its first fix",
+    "land": "places drawn uniformly over land, by day",
+    "reject": "ocean, overcast, night, limb, off-map, Moon-like, garbage: nothing to be found",
+}
+# Which options mean something in which scenario, and what they are worth unless given.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "orbit": {"frames": 100, "every_s": 60.0, "clouds": None},
+    "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": 60.0, "clouds": None},
+    "land": {"frames": 100, "clouds": None},
+    "reject": {"frames": 105},
+}
 
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
     actions = subparsers.add_parser("sim", help="fly missions in a simulator").add_subparsers(
         metavar="ACTION", required=True
     )
-    run = actions.add_parser("run", help="an orbit campaign: frames, truth, fixes, statistics, a picture")
+    run = actions.add_parser(
+        "run",
+        help="a campaign: truth, fixes, statistics and a report",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="scenarios:\n" + "\n".join(f"  {name:8} {text}" for name, text in SCENARIOS.items()),
+    )
     run.add_argument("--mission", required=True, type=Path, metavar="M.yaml")
     run.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what the camera sees")
     run.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
+    run.add_argument("--scenario", choices=SCENARIOS, default="orbit", help="what to fly (default: %(default)s)")
     run.add_argument("--pack", type=Path, help="flight pack (default: $NADIR_PACK, else the packaged one)")
-    run.add_argument("--frames", type=int, default=100, help="how many (default: %(default)s)")
-    run.add_argument("--every-s", type=float, default=60.0, help="seconds between frames (default: %(default)s)")
-    run.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
+    run.add_argument("--frames", type=int, metavar="N", help="how many (default: 100; of reject: 105)")
+    run.add_argument("--orbits", type=int, metavar="N", help="of scenario orbits (default: 20)")
+    run.add_argument("--revolutions", type=float, metavar="M", help="of every orbit (default: 1)")
+    run.add_argument("--every-s", type=float, metavar="S", help="seconds between frames of an orbit (default: 60)")
     run.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
     run.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
+    run.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
+    add_pointing_options(run)
+    hands = run.add_mutually_exclusive_group()
+    hands.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    hands.add_argument("--scheduler", metavar="ADDR", help="a Dask cluster does the work, such as tcp://host:8786")
+    run.add_argument("--keep-frames", action="store_true", help="all (default: those of wrong fixes, and 60 others)")
     run.add_argument("--json", action="store_true", help="the statistics on stdout")
     run.set_defaults(run=run_campaign_verb)
 
 
 def run_campaign_verb(arguments: argparse.Namespace) -> int:
-    start = None if arguments.start is None else utc_time(arguments.start)
-    if arguments.seed < 0:
-        raise SimError(f"seed {arguments.seed} is negative")
+    began = time.monotonic()
+    options = _options(arguments)
     try:
         # Here and not above: `nadir localize` must start without astropy and matplotlib.
+        from functools import partial
+
         from onboard.localizer import Localizer
         from onboard.mission import load_mission
-        from onboard.pack import default_pack
+        from onboard.pack import default_pack, open_pack
         from sim.campaign import run_campaign
         from sim.configuration import configuration
-        from sim.scenario import draw_scenario
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
 
     mission = load_mission(arguments.mission)
-    scenario = draw_scenario(mission, arguments.frames, arguments.every_s, arguments.seed, start, arguments.clouds)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    pack = arguments.pack or default_pack()
-    localizer = Localizer(pack, mission.camera)
+    pack = Path(arguments.pack or default_pack()).absolute()
+    open_pack(pack)  # better refused here than in every worker
+    scenario = _scenario(arguments, options, mission, mosaic)
     config = configuration(scenario, arguments.mosaic, pack)
-    statistics = run_campaign(scenario, mosaic, localizer, arguments.out, config)
+    opened = partial(Localizer, pack, mission.camera)
+    statistics = run_campaign(scenario, mosaic, opened, arguments.out, config, _crew(arguments), arguments.keep_frames)
     if arguments.json:
         print(json.dumps(statistics))
     print(table(statistics), file=sys.stderr)
-    print(f"{arguments.out}/map.png, statistics.json, fixes.jsonl, truth.jsonl, frames/", file=sys.stderr)
+    print(f"{time.monotonic() - began:.0f} s; look at {arguments.out}/report.html", file=sys.stderr)
     return 0
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The scenario's own options, given or default; SimError for one that another scenario owns, or out of range."""
+    own = _DEFAULTS[arguments.scenario]
+    for name in {name for options in _DEFAULTS.values() for name in options} - set(own):
+        if getattr(arguments, name) is not None:
+            users = " or ".join(scenario for scenario, options in _DEFAULTS.items() if name in options)
+            raise SimError(f"--{name.replace('_', '-')} is for --scenario {users}, not {arguments.scenario}")
+    if arguments.scenario not in ("orbit", "orbits") and (arguments.attitude or arguments.tumble_deg_s):
+        raise SimError(f"--attitude and --tumble-deg-s are for --scenario orbit or orbits, not {arguments.scenario}")
+    if arguments.seed < 0:
+        raise SimError(f"seed {arguments.seed} is negative")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise SimError(f"--workers {arguments.workers}: at least one is needed")
+    given = {name: getattr(arguments, name) for name in own}
+    return {name: own[name] if value is None else value for name, value in given.items()}
+
+
+def _scenario(
+    arguments: argparse.Namespace, options: dict[str, Any], mission: "Mission", mosaic: "Mosaic"
+) -> "Scenario":
+    from sim.flight_scenario import draw_orbits, draw_scenario, require_positive
+    from sim.land_scenario import LandScenario
+    from sim.ocean import OceanMask
+    from sim.places import Ground
+    from sim.reject_scenario import RejectScenario
+    from sim.scenario import DEFAULT_START
+
+    start = None if arguments.start is None else utc_time(arguments.start)
+    seed = arguments.seed
+    if arguments.scenario == "orbit":
+        return draw_scenario(
+            mission, options["frames"], options["every_s"], seed, start, options["clouds"], pointing_of(arguments)
+        )
+    if arguments.scenario == "orbits":
+        return draw_orbits(
+            mission, options["orbits"], options["revolutions"], options["every_s"], seed, start, options["clouds"],
+            pointing_of(arguments),
+        )  # fmt: skip
+    require_positive(options["frames"])
+    ground, begin = Ground(mosaic, OceanMask()), DEFAULT_START if start is None else start
+    if arguments.scenario == "land":
+        return LandScenario(mission, options["frames"], seed, ground, begin, options["clouds"])
+    return RejectScenario(mission, options["frames"], seed, ground, begin)
+
+
+def _crew(arguments: argparse.Namespace) -> "Crew":
+    from sim.crew import DaskCrew, LocalCrew
+
+    return LocalCrew(arguments.workers) if arguments.scheduler is None else DaskCrew(arguments.scheduler)
 
 
 def utc_time(text: str) -> "np.datetime64":
@@ -79,7 +165,8 @@ def utc_time(text: str) -> "np.datetime64":
 def table(statistics: dict[str, Any]) -> str:
     """The statistics for people, a line a class of frames."""
     lines = [f"{'frames':28}{'all':>6}{'solved':>8}{'wrong':>7}{'no fix':>8}   solved, 95 % interval   median error"]
-    for name, summary in {"all": statistics["all"], **statistics["classes"]}.items():
+    groups = statistics["groups"] if len(statistics["groups"]) > 1 else {}
+    for name, summary in {"all": statistics["all"], **groups, **statistics["classes"]}.items():
         if not summary["frames"]:
             continue
         rate, median = summary["solved_rate"], summary["nadir_error_m"]["median"]
@@ -91,5 +178,17 @@ def table(statistics: dict[str, Any]) -> str:
         )
     wrong, latency = statistics["all"]["wrong_rate"], statistics["latency_ms"]["median"]
     lines.append(f"right: within {statistics['right_within']}")
-    lines.append(f"wrong fixes at 95 %: at most {wrong['high95']:.2%} of frames; latency: median {latency:.0f} ms")
+    lines.append(f"wrong fixes at 95 %: at most {wrong['at_most95']:.2%} of frames; latency: median {latency:.0f} ms")
+    joint, first = statistics["consistency"]["joint"], statistics["first_fix"]
+    if joint["n"]:
+        lines.append(
+            f"normalised error squared: mean {joint['mean']:.1f} (3 if the covariance is honest), "
+            f"{joint['inside95']:.0%} inside the 95 % band"
+        )
+    if first is not None:
+        share = first["within_one_revolution"]
+        lines.append(
+            f"first fix within one revolution: {share['value']:.0%} of {len(first['flights'])} orbits "
+            f"({share['low95']:.0%} to {share['high95']:.0%})"
+        )
     return "\n".join(lines)

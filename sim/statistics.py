@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from sim.breakdown import BREAKDOWNS, bin_of
+from sim.consistency import consistency
+from sim.first_fix import first_fixes
+from sim.proportion import at_most, rate
+
 Record = dict[str, Any]
 
 # A fix is right within this distance of the true nadir point, or this share of the swath, whichever is more.
@@ -26,33 +31,37 @@ def outcome(fix: Record, limit_m: float) -> str:
     return "right" if fix["error_m"] is not None and fix["error_m"] <= limit_m else "wrong"
 
 
-def wilson_interval(hits: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Score interval (Wilson 1927) of a proportion, 95 % by default; (0, 1) without trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    share, z2 = hits / trials, z * z
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = z / (1 + z2 / trials) * np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    # With no hit, or nothing but hits, the bound is exactly the end of the range.
-    return (0.0 if hits == 0 else float(centre - half)), (1.0 if hits == trials else float(centre + half))
+def campaign_statistics(
+    truths: Sequence[Record], fixes: Sequence[Record], swath_m: float, revolutions_s: Sequence[float] = ()
+) -> Record:
+    """Statistics of a campaign from its truth and fix records of the same frames, in the same order.
 
-
-def campaign_statistics(truths: Sequence[Record], fixes: Sequence[Record], swath_m: float) -> Record:
-    """Statistics of a campaign from its truth and fix records of the same frames, in the same order."""
+    revolutions_s: how long once round takes, for every flight the frames belong to.
+    """
     limit_m, swath_km = right_within_m(swath_m), swath_m / 1e3
     pairs = [(truth, fix, outcome(fix, limit_m)) for truth, fix in zip(truths, fixes, strict=True)]
-    report: Record = {
+    earthly = [pair for pair in pairs if pair[0]["lat_deg"] is not None]
+    return {
         "right_within_m": limit_m,
         "right_within": f"{limit_m / 1e3:.0f} km (the more of 25 km and 3 % of the {swath_km:.0f} km swath)",
         "all": _summary(pairs),
-        "classes": {},
-        "statuses": dict(sorted(Counter(fix["status"] for _, fix, _ in pairs).items())),
-        "latency_ms": _percentiles([fix["latency_ms"] for _, fix, _ in pairs]),
+        "groups": {
+            name: _summary([pair for pair in pairs if pair[0]["group"] == name])
+            for name in dict.fromkeys(truth["group"] for truth in truths)
+        },
+        "classes": {name: _summary([pair for pair in earthly if name in classes_of(pair[0])]) for name in CLASSES},
+        "statuses": dict(sorted(Counter(fix["status"] for fix in fixes).items())),
+        "breakdowns": {
+            name: [
+                {"bin": label} | _summary([pair for pair in earthly if bin_of(pair[0][breakdown.key], breakdown) == i])
+                for i, label in enumerate(breakdown.labels)
+            ]
+            for name, breakdown in BREAKDOWNS.items()
+        },
+        "consistency": consistency([fix for _, fix, result in pairs if result == "right"]),
+        "first_fix": first_fixes(pairs, revolutions_s),
+        "latency_ms": _percentiles([fix["latency_ms"] for fix in fixes]),
     }
-    for name in CLASSES:
-        members = [pair for pair in pairs if name in classes_of(pair[0])]
-        report["classes"][name] = _summary(members)
-    return report
 
 
 CLASSES = (
@@ -84,22 +93,14 @@ def _summary(pairs: Sequence[tuple[Record, Record, str]]) -> Record:
         "solved": counts["right"],
         "wrong": counts["wrong"],
         "no_fix": counts["none"],
-        "solved_rate": _rate(counts["right"], len(pairs)),
-        "wrong_rate": _rate(counts["wrong"], len(pairs)),
+        "solved_rate": rate(counts["right"], len(pairs)),
+        "wrong_rate": rate(counts["wrong"], len(pairs)) | {"at_most95": at_most(counts["wrong"], len(pairs))},
         "nadir_error_m": _percentiles(right_m),
     }
 
 
-def _rate(hits: int, trials: int) -> Record:
-    low, high = wilson_interval(hits, trials)
-    return {"value": hits / trials if trials else None, "low95": low, "high95": high}
-
-
 def _percentiles(values: Sequence[float]) -> Record:
     if not len(values):
-        return {"median": None, "p95": None, "max": None}
-    return {
-        "median": float(np.median(values)),
-        "p95": float(np.percentile(values, 95)),
-        "max": float(np.max(values)),
-    }
+        return {"median": None, "p68": None, "p95": None, "p99": None, "max": None}
+    shares = {"median": 50, "p68": 68.27, "p95": 95, "p99": 99, "max": 100}
+    return {name: float(np.percentile(values, share)) for name, share in shares.items()}

@@ -1,0 +1,62 @@
+"""Is the covariance honest? Normalised errors of right fixes against the chi-squared distribution they should have.
+
+Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001), 5.4.2 (NEES).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+Record = dict[str, Any]
+
+AXES = ("north", "east", "up")
+# The middle 95 % of chi-squared with three degrees of freedom and with one (2.5 and 97.5 %).
+BAND_3, BAND_1 = (0.215795, 9.348404), (0.000982, 5.023886)
+INLIER_EDGES = (0, 10, 20, 40, 80, 160, 100_000)
+
+
+def consistency(fixes: Sequence[Record]) -> Record:
+    """Of the fixes' normalised errors: ``joint`` (3 degrees of freedom), ``axes`` (1 each), and joint ``by_inliers``.
+
+    Each has n, the mean (expected: the degrees of freedom), mean_band95 (where the mean of n honest ones lies), and the
+    shares inside, below and above the middle 95 % of the distribution (expected: 95, 2.5 and 2.5 %).
+    """
+    usable = [fix for fix in fixes if fix["normalised_error2"] is not None]
+    joint = np.array([fix["normalised_error2"] for fix in usable])
+    inliers = np.array([fix["inliers"] for fix in usable], int)
+    return {
+        "joint": _against_chi2(joint, 3, BAND_3),
+        "axes": {
+            axis: _against_chi2(np.array([axis_error2(fix, i) for fix in usable]), 1, BAND_1)
+            for i, axis in enumerate(AXES)
+        },
+        "by_inliers": [
+            {"inliers": f"{low} to {high - 1}" if high < 100_000 else f"{low} or more"}
+            | _against_chi2(joint[(inliers >= low) & (inliers < high)], 3, BAND_3)
+            for low, high in pairwise(INLIER_EDGES)
+        ],
+    }
+
+
+def axis_error2(fix: Record, axis: int) -> float:
+    """Squared error over variance along north (0), east (1) or up (2)."""
+    error, sigma = fix["error_neu_m"][axis], fix["sigma_neu_m"][axis]
+    return float("nan") if error is None or not sigma else (error / sigma) ** 2
+
+
+def _against_chi2(values: np.ndarray, freedom: int, band: tuple[float, float]) -> Record:
+    values = values[np.isfinite(values)]
+    n = len(values)
+    if not n:
+        return {"n": 0, "mean": None, "mean_band95": None, "inside95": None, "below": None, "above": None}
+    half = 1.96 * np.sqrt(2 * freedom / n)  # chi-squared of n times the freedom, as a normal
+    return {
+        "n": n,
+        "mean": float(values.mean()),
+        "mean_band95": [max(0.0, float(freedom - half)), float(freedom + half)],
+        "inside95": float(((values >= band[0]) & (values <= band[1])).mean()),
+        "below": float((values < band[0]).mean()),
+        "above": float((values > band[1]).mean()),
+    }

@@ -1,0 +1,107 @@
+"""Who does the work: processes of this machine, or a Dask cluster. Both give results as they come."""
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sim.errors import SimError
+
+Job, Result = TypeVar("Job"), TypeVar("Result")
+
+
+class Crew(Protocol):
+    """``work``: results of ``function(job)`` in any order, jobs drawn as hands come free; an exception of the function
+    is raised here. Function, jobs and results travel by pickle."""
+
+    def work(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]: ...
+
+
+@dataclass(frozen=True)
+class LocalCrew:
+    """Processes of this machine, ``workers`` of them (None: one a core)."""
+
+    workers: int | None = None
+
+    def work(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        workers = self.workers or len(os.sched_getaffinity(0))
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, initializer=_die_with_parent)
+        try:
+            yield from _as_they_come(pool, function, jobs, in_hand=2 * workers)
+        except BrokenProcessPool as error:
+            raise SimError(
+                "a worker process died (out of memory?); what is done is kept: run the same command again, with fewer "
+                "--workers"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class DaskCrew:
+    """Workers of a Dask cluster. They need nadir installed, and mosaic and pack under the same paths."""
+
+    address: str
+
+    def work(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        from distributed import Client
+
+        try:
+            client = Client(self.address, timeout="20s", set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise SimError(f"--scheduler {self.address}: no Dask scheduler answers there ({error})") from error
+        with client:
+            threads = client.nthreads()
+            if not threads:
+                raise SimError(f"--scheduler {self.address}: the cluster has no workers; start 'dask worker' processes")
+            if max(threads.values()) > 1:
+                print("hint: a Dask worker makes one frame at a time: --nworkers auto --nthreads 1", file=sys.stderr)
+            with _dask_executor(client) as executor:
+                yield from _as_they_come(executor, function, jobs, in_hand=2 * len(threads))
+
+
+@contextmanager
+def _dask_executor(client: Any) -> Iterator[Executor]:
+    executor = client.get_executor(pure=False)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _as_they_come(
+    executor: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], in_hand: int
+) -> Iterator[Result]:
+    """Results in order of completion, at most ``in_hand`` jobs under way: an interruption loses no more."""
+    queue = iter(jobs)
+    running = {executor.submit(function, job) for _, job in zip(range(in_hand), queue)}
+    try:
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                for job in queue:
+                    running.add(executor.submit(function, job))
+                    break
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _die_with_parent() -> None:
+    """A killed campaign must not leave workers behind: they would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in worker processes only"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

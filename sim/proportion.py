@@ -1,0 +1,30 @@
+"""How sure a count makes us of a proportion."""
+
+from typing import Any
+
+import numpy as np
+
+
+def wilson_interval(hits: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Score interval (Wilson 1927) of a proportion, 95 % by default; (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    share, z2 = hits / trials, z * z
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = z / (1 + z2 / trials) * np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    # With no hit, or nothing but hits, the bound is exactly the end of the range.
+    return (0.0 if hits == 0 else float(centre - half)), (1.0 if hits == trials else float(centre + half))
+
+
+def at_most(hits: int, trials: int) -> float:
+    """What a proportion is at most, 95 % sure: with no hit in n trials 3/n (the rule of three, exactly
+    1 - 0.05**(1/n); Hanley and Lippman-Hand 1983), else the upper end of Wilson's interval."""
+    if hits == 0 and trials > 0:
+        return float(1 - 0.05 ** (1 / trials))
+    return wilson_interval(hits, trials)[1]
+
+
+def rate(hits: int, trials: int) -> dict[str, Any]:
+    """A proportion and its Wilson interval."""
+    low, high = wilson_interval(hits, trials)
+    return {"value": hits / trials if trials else None, "low95": low, "high95": high}

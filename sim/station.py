@@ -1,0 +1,96 @@
+"""One worker's simulator and runtime: a shot goes in, its truth, its fix and its picture come out."""
+
+import pickle
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from onboard.camera import Camera
+from onboard.fix import Fix
+from sim.errors import SimError
+from sim.footprint import outline_lonlat_deg
+from sim.judgement import Record, fix_record, truth_record
+from sim.scenario import Shot
+from sim.subjects import Studio
+from sim.texture import Mosaic
+
+JPEG_QUALITY = 95
+
+
+class FrameLocalizer(Protocol):
+    """What a campaign asks of the runtime: `onboard.Localizer`."""
+
+    def localize(
+        self, frame: Any, *, timestamp_ns: int | None = None, altitude_m: tuple[float, float] | None = None
+    ) -> Fix: ...
+
+
+@dataclass(frozen=True)
+class Flown:
+    """What became of one shot: its records, and the frame as a JPEG file."""
+
+    truth: Record
+    fix: Record
+    jpeg: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a station is made of; travels to every worker by pickle.
+
+    open_localizer: makes the runtime, once a worker; altitude_m: what the runtime is told, value and sigma.
+    """
+
+    camera: Camera
+    mosaic: Mosaic
+    open_localizer: Callable[[], FrameLocalizer]
+    altitude_m: tuple[float, float]
+
+    def packed(self) -> bytes:
+        """To be unpacked by `fly`; small, for a mask compresses well."""
+        return zlib.compress(pickle.dumps(self))
+
+
+class Station:
+    """A plan set up. One shot at a time."""
+
+    def __init__(self, plan: Plan) -> None:
+        cv2.setNumThreads(1)  # there is a process a core
+        self._plan = plan
+        self._studio = Studio(plan.camera, plan.mosaic)
+        self._localizer = plan.open_localizer()
+        self._lock = threading.Lock()  # a Dask worker may have several threads
+
+    def fly(self, shot: Shot) -> Flown:
+        """Render, localize and judge. The runtime sees the frame as its JPEG file shows it."""
+        with self._lock:
+            start = time.perf_counter()
+            seen = self._studio.observe(shot)
+            encoded, jpeg = cv2.imencode(".jpg", seen.frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+            if not encoded:
+                raise SimError(f"frame {shot.index} could not be encoded")
+            frame = np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1])
+            rendered = time.perf_counter()
+            timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
+            fix = self._localizer.localize(frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m)
+            latency_ms = (time.perf_counter() - rendered) * 1e3
+        outline = outline_lonlat_deg(self._plan.camera, shot.position_ecef_m, shot.ecef_from_cam)
+        truth = truth_record(shot, seen, outline)
+        return Flown(truth, fix_record(truth, fix, latency_ms, (rendered - start) * 1e3), jpeg.tobytes())
+
+
+def fly(packed_plan: bytes, shot: Shot) -> Flown:
+    """`Station.fly` in whatever process this is; the station is set up at the first shot and kept."""
+    return _station(packed_plan).fly(shot)
+
+
+@lru_cache(maxsize=1)
+def _station(packed_plan: bytes) -> Station:
+    return Station(pickle.loads(zlib.decompress(packed_plan)))
