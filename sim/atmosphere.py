@@ -23,10 +23,11 @@ AIR_ABOVE_CLOUDS = 0.75
 @dataclass(frozen=True, eq=False)
 class Air:
     """At the nodes of a view: path (4, h, w): reflectance of the air itself; through (4, h, w): share of the light that
-    makes it down and up; daylight (h, w): the Sun's light on a level surface, 1 under a zenith Sun."""
+    makes it down and up, to the ground; through_above: likewise, to the clouds; daylight (h, w): the Sun's light on a level surface, 1 under a zenith Sun."""
 
     path: NDArray[np.float32]
     through: NDArray[np.float32]
+    through_above: NDArray[np.float32]
     daylight: Grid
 
 
@@ -41,7 +42,7 @@ def air_of(view: View, aerosol: float) -> Air:
     depth = RAYLEIGH_DEPTH + depth_aerosol
 
     path = np.empty((4, *mass.shape), np.float32)
-    through = np.empty_like(path)
+    through, through_above = np.empty_like(path), np.empty_like(path)
     # One over 4 (cos_view + cos_sun), kept finite at the horizon the same way as the air mass.
     geometry = np.float32(0.25) / (np.maximum(cos_view, np.float32(0.03)) + np.maximum(cos_sun, np.float32(0.06)))
     for band in range(4):
@@ -52,7 +53,8 @@ def air_of(view: View, aerosol: float) -> Air:
         # Half of what is scattered out of the beam goes on downward (Rayleigh); nearly all of it for aerosol.
         loss = np.float32(0.5 * RAYLEIGH_DEPTH[band] + 0.18 * depth_aerosol[band])
         through[band] = np.exp(-loss * mass)
-    return Air(path, through, _daylight(cos_sun))
+        through_above[band] = np.exp(np.float32(-0.5 * AIR_ABOVE_CLOUDS * RAYLEIGH_DEPTH[band]) * mass)
+    return Air(path, through, through_above, _daylight(cos_sun))
 
 
 def _air_mass(cosine: Grid) -> Grid:

@@ -11,6 +11,8 @@ from onboard import plugins
 from onboard.errors import MissingPackageError
 from sim.errors import SimError
 from sim.pointing import add_pointing_options, pointing_of
+from sim.season_cli import add_learn_season
+from sim.validation_cli import add_validate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +66,8 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--keep-frames", action="store_true", help="all (default: those of wrong fixes, and 60 others)")
     run.add_argument("--json", action="store_true", help="the statistics on stdout")
     run.set_defaults(run=run_campaign_verb)
+    add_validate(actions)
+    add_learn_season(actions)
 
 
 def run_campaign_verb(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from onboard.geodesy import Array, ecef_from_ned
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class CloudKind:
     """longest_m: of its structure; hurst: smoothness; stretch: longer than wide; warp_m: how far the wind folded it;
-    edge: width of the rim in standard deviations of the field; opacity: of its thickest part; height_m."""
+    edge: width of the rim in standard deviations of the field; opacity: of its thickest part; height_m; cells: clouds
+    form the walls of cells (+1, open cells), their inside (-1, closed cells), or neither (0)."""
 
     longest_m: float
     hurst: float
@@ -26,16 +28,23 @@ class CloudKind:
     edge: float
     opacity: float
     height_m: float
+    cells: int = 0
 
 
 CLOUD_KINDS = {
-    "cumulus": CloudKind(14e3, 0.12, 1.0, 0.0, 0.6, 1.0, 1.5e3),
-    "streets": CloudKind(16e3, 0.15, 3.0, 2e3, 0.7, 0.95, 1.5e3),
-    "broken": CloudKind(110e3, 0.22, 1.3, 4e3, 0.9, 1.0, 3e3),
-    "front": CloudKind(450e3, 0.33, 1.8, 16e3, 1.1, 1.0, 5e3),
+    "cumulus": CloudKind(14e3, 0.12, 1.0, 0.0, 0.9, 1.0, 1.5e3),
+    "popcorn": CloudKind(4.5e3, 0.2, 1.0, 0.0, 0.9, 0.95, 1.2e3),
+    "streets": CloudKind(9e3, 0.2, 4.0, 2e3, 1.0, 0.95, 1.5e3),
+    "open cells": CloudKind(45e3, 0.8, 1.0, 0.0, 1.3, 0.95, 1.2e3, 1),
+    "closed cells": CloudKind(32e3, 0.8, 1.2, 0.0, 1.3, 0.95, 1.2e3, -1),
+    "broken": CloudKind(110e3, 0.22, 1.3, 4e3, 1.3, 1.0, 3e3),
+    "front": CloudKind(450e3, 0.33, 1.8, 16e3, 1.6, 1.0, 5e3),
     "sheet": CloudKind(350e3, 0.45, 1.0, 8e3, 1.5, 0.92, 2e3),
     "cirrus": CloudKind(220e3, 0.35, 5.0, 6e3, 2.2, 0.65, 8e3),
 }
+
+# Mean and deviation of the absolute value of a standard normal variate, whose zeros are the walls of cells.
+_CELL_MEAN, _CELL_DEVIATION = 0.798, 0.603
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +64,7 @@ def cloud_layer(view: View, look: "Look", sun_ecef: Array) -> CloudLayer | None:
     x, y = plane_m(view.ecef_m, look.anchor_lat_deg, look.anchor_lon_deg)
     heading = np.random.default_rng(look.cloud_seed).uniform(0, 2 * np.pi)
     field = _Field(kind, look.cloud_seed, float(heading))
-    threshold = np.float32(NormalDist().inv_cdf(1 - min(look.cloud_cover, 0.995)))
+    threshold = np.float32(_threshold(kind, min(look.cloud_cover, 0.995)))
 
     # A shadow lies where the cloud towards the Sun stands in the light; one shift serves the whole frame.
     north, east, down = ecef_from_ned(look.anchor_lat_deg, look.anchor_lon_deg).T @ sun_ecef
@@ -66,14 +75,16 @@ def cloud_layer(view: View, look: "Look", sun_ecef: Array) -> CloudLayer | None:
     sunward -= threshold
 
     sharp = np.float32(1 / kind.edge)
-    opacity = _ramp(here * sharp)
-    opacity *= np.float32(kind.opacity)
+    depth = np.maximum(here, 0)
+    depth *= sharp
+    # What grows with the depth saturates as optical thickness does: no cloud has a flat top.
+    opacity = _saturated(np.float32(-2.2) * depth * depth, kind.opacity)
     if not view.seen.all():
         opacity[~view.seen] = 0
     shadow = _ramp(sunward * sharp)
     shadow *= np.float32(0.75 * kind.opacity)
-    reflectance = np.clip(here * (sharp / 2), 0, 1)
-    reflectance *= np.float32(0.38)
+    depth *= np.float32(-0.6)
+    reflectance = _saturated(depth, 0.42)
     reflectance += np.float32(0.42)
     # A flank with more cloud on its sunward side is in the shade of it.
     here -= sunward
@@ -109,6 +120,11 @@ class _Field:
             along, across = along + np.float32(kind.warp_m) * bend, across + np.float32(kind.warp_m) * fold
         noise = FractalNoise(self.seed, kind.longest_m, kind.hurst, stretch=kind.stretch)
         body = noise.at_pixels(grid, along, across, footprint_m, coarse)
+        if kind.cells:
+            # The walls are of small clouds themselves.
+            small = FractalNoise(self.seed + 5, kind.longest_m / 6, 0.15)
+            body = (_CELL_MEAN - np.abs(body)) * np.float32(0.8 * kind.cells / _CELL_DEVIATION)
+            body += np.float32(0.6) * small.at_pixels(view.grid, along, across, view.footprint_m, coarse)
         body *= np.float32(0.92)
         # Weather on the large scale decides where the small clouds stand.
         body += overcast
@@ -122,6 +138,19 @@ def _grid_for(wavelength_m: float, view: View) -> NodeGrid:
     while step > 2 and 2 * step * pixel_m > wavelength_m:
         step //= 2
     return NodeGrid(grid.height, grid.width, step)
+
+
+def _threshold(kind: CloudKind, cover: float) -> float:
+    """What a field exceeds over a share ``cover`` of the ground."""
+    if kind.cells == 0:
+        return NormalDist().inv_cdf(1 - cover)
+    wall = cover if kind.cells > 0 else 1 - cover
+    return kind.cells * (_CELL_MEAN - NormalDist().inv_cdf((1 + wall) / 2)) / _CELL_DEVIATION
+
+
+def _saturated(exponent: Grid, limit: float) -> Grid:
+    """limit * (1 - e^exponent)."""
+    return cv2.exp(exponent) * np.float32(-limit) + np.float32(limit)
 
 
 def _ramp(value: Grid) -> Grid:

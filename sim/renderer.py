@@ -88,9 +88,8 @@ def top_of_air(ground: NDArray[np.float32], clouds: CloudLayer | None, air: Air,
     under clouds, by daylight; NaN where there is no Earth."""
     if clouds is not None:
         lit = 1 - clouds.shadow
-        cloud_light = clouds.reflectance * grid.at_pixels(air.daylight)
     planes = []
-    for path, through, plane in zip(air.path, air.through, ground):
+    for path, through, through_above, plane in zip(air.path, air.through, air.through_above, ground):
         air_light = grid.at_pixels(path * air.daylight)
         plane = plane * grid.at_pixels(through * air.daylight)
         if clouds is not None:
@@ -98,7 +97,7 @@ def top_of_air(ground: NDArray[np.float32], clouds: CloudLayer | None, air: Air,
         plane += air_light
         if clouds is not None:
             above = air_light * np.float32(AIR_ABOVE_CLOUDS)
-            above += cloud_light
+            above += clouds.reflectance * grid.at_pixels(through_above * air.daylight)
             above -= plane
             above *= clouds.opacity
             plane += above

@@ -1,4 +1,4 @@
-"""From light to a picture: colours mixed, corners darkened, exposed, blurred, with noise, in eight bits."""
+"""From light to a picture: colours mixed, smeared by motion, exposed, with noise, developed, in eight bits."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
+from onboard.geodesy import EARTH_RADIUS_M
+from sim.errors import SimError
 from sim.view import Grid
 
 if TYPE_CHECKING:
@@ -14,22 +16,129 @@ if TYPE_CHECKING:
 
 # The automatic exposure goes part of the way to bring the mean to MEAN_LEVEL of full scale, keeps the brightest tenth
 # below BRIGHT_LEVEL, and never multiplies light by more than MAX_GAIN: night stays night.
-MEAN_LEVEL, ADAPTATION, BRIGHT_LEVEL, MAX_GAIN = 0.22, 0.75, 0.85, 8.0
+MEAN_LEVEL, ADAPTATION, BRIGHT_LEVEL, MAX_GAIN = 0.24, 0.85, 0.85, 8.0
+EARTH_GM_M3_S2 = 3.986004418e14
+_STILL_PX = 0.05  # motion below this is not drawn
+_SHARPEN_SIGMA_PX = 1.0
+_DENOISE_PX, _DENOISE_LEVELS = 2.0, 14.0
 
 
-def expose(radiance: NDArray[np.float32], camera: Camera, look: "Look", rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A frame (H, W, 3) uint8 RGB of radiance (H, W, 4) in units of the Sun's reflectance."""
-    mixed = cv2.transform(radiance, np.array(look.mix, np.float32)).astype(np.float32, copy=False)
-    light = mixed * _vignette(camera, look.vignetting)[..., None]
+def expose(
+    radiance: NDArray[np.float32], camera: Camera, look: "Look", rng: np.random.Generator, altitude_m: float
+) -> NDArray[np.uint8]:
+    """A frame (H, W, 3) uint8 RGB of radiance (H, W, 4) in units of the Sun's reflectance.
+
+    altitude_m: of the camera; with its focal length it says how fast the ground passes.
+    """
+    light = cv2.transform(radiance, np.array(look.mix, np.float32)).astype(np.float32, copy=False)
     sees = np.ones(light.shape[:2], bool) if camera.mask is None else camera.mask
-    light *= np.float32(_gain(light, sees) * look.exposure) * sees[..., None]
+    if look.veil > 0:
+        # Light scattered in window and lens, spread over the whole picture.
+        light += np.float32(look.veil) * np.array(cv2.mean(light, sees.astype(np.uint8))[:3], np.float32)
+    light *= (_vignette(camera, look.vignetting) * sees)[..., None]
+    light *= _white_balance(light, sees, look.white_balance)
+    light *= np.float32(_gain(light, sees) * look.exposure)
+    light = _moved(light, drift_px_s(camera, altitude_m, look), look)
     light = cv2.GaussianBlur(light, (0, 0), look.blur_px).astype(np.float32, copy=False)
-    signal_e = np.clip(light, 0, 4) * np.float32(look.full_well_e)
+    level = _read_out(light, look, rng)
+    if look.bayer:
+        level = _demosaiced(level)
+    picture = np.rint(cv2.pow(level, 1 / look.gamma) * 255).astype(np.uint8)
+    return _developed(picture, look)
+
+
+def drift_px_s(camera: Camera, altitude_m: float, look: "Look") -> tuple[float, float]:
+    """How fast the ground moves through the middle of the picture, pixels a second right and down: the speed of a
+    circular orbit over the ground, nadir held, plus the camera's own turn rate."""
+    radius_m = EARTH_RADIUS_M + altitude_m
+    speed_m_s = np.sqrt(EARTH_GM_M3_S2 / radius_m) * EARTH_RADIUS_M / radius_m
+    track = np.radians(look.track_deg)
+    turn_x, turn_y, _ = look.turn_rad_s
+    right = -speed_m_s / altitude_m * np.sin(track) - turn_y
+    down = speed_m_s / altitude_m * np.cos(track) + turn_x
+    return float(camera.fx * right), float(camera.fy * down)
+
+
+def _moved(light: NDArray[np.float32], drift: tuple[float, float], look: "Look") -> NDArray[np.float32]:
+    """Smeared for as long as the shutter is open; rows read one after another show the ground ever farther on. The
+    picture's time is that of its first row."""
+    smear = np.hypot(*drift) * look.exposure_s
+    if smear > _STILL_PX:
+        light = cv2.filter2D(light, -1, smear_kernel(drift, look.exposure_s), borderType=cv2.BORDER_REPLICATE)
+    height, width = light.shape[:2]
+    if np.hypot(*drift) * look.readout_s > _STILL_PX:
+        late_s = np.arange(height, dtype=np.float32)[:, None] * np.float32(look.readout_s / max(height - 1, 1))
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        x, y = x - np.float32(drift[0]) * late_s, y - np.float32(drift[1]) * late_s
+        light = cv2.remap(light, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return light
+
+
+def smear_kernel(drift_px_s: tuple[float, float], exposure_s: float) -> Grid:
+    """Point spread of a steady motion, a line that sums to 1, drawn bilinearly."""
+    dx, dy = (value * exposure_s for value in drift_px_s)
+    reach = int(np.ceil(max(abs(dx), abs(dy)) / 2)) + 1
+    kernel = np.zeros((2 * reach + 1,) * 2, np.float32)
+    points = max(16, 8 * reach)
+    for t in (np.arange(points) + 0.5) / points - 0.5:
+        x, y = reach + t * dx, reach + t * dy
+        column, row = int(np.floor(x)), int(np.floor(y))
+        fx, fy = x - column, y - row
+        kernel[row, column] += (1 - fx) * (1 - fy)
+        kernel[row, column + 1] += fx * (1 - fy)
+        kernel[row + 1, column] += (1 - fx) * fy
+        kernel[row + 1, column + 1] += fx * fy
+    return kernel / kernel.sum()
+
+
+def _read_out(light: NDArray[np.float32], look: "Look", rng: np.random.Generator) -> NDArray[np.float32]:
+    """Levels 0 to 1 as the converter gives them, saturated at the full well."""
+    signal_e = np.clip(light, 0, 4)
+    signal_e *= np.float32(look.full_well_e)
     # Shot noise as a Gaussian of the same variance: indistinguishable from Poisson above a few electrons.
-    sigma_e = np.sqrt(signal_e + np.float32(look.read_noise_e**2))
-    signal_e += sigma_e * rng.standard_normal(signal_e.shape, dtype=np.float32)
-    level = np.clip(signal_e * np.float32(1 / look.full_well_e), 0, 1)
-    return np.round(cv2.pow(level, 1 / look.gamma) * 255).astype(np.uint8)
+    sigma_e = cv2.sqrt(signal_e + np.float32(look.read_noise_e**2))
+    sigma_e *= rng.standard_normal(signal_e.shape, dtype=np.float32)
+    signal_e += sigma_e
+    hot = rng.poisson(look.hot_pixels * signal_e.shape[0] * signal_e.shape[1]) if look.hot_pixels > 0 else 0
+    if hot:
+        rows, columns = (rng.integers(0, size, hot) for size in signal_e.shape[:2])
+        signal_e[rows, columns, rng.integers(0, 3, hot)] += rng.exponential(0.4 * look.full_well_e, hot)
+    signal_e *= np.float32(1 / look.full_well_e)
+    return np.clip(signal_e, 0, 1, out=signal_e)
+
+
+def _demosaiced(level: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One colour a pixel (red, green / green, blue), the others guessed along edges as a camera does."""
+    counts = np.rint(level * 65535).astype(np.uint16)
+    raw = counts[..., 1].copy()
+    raw[::2, ::2] = counts[::2, ::2, 0]
+    raw[1::2, 1::2] = counts[1::2, 1::2, 2]
+    rgb = cv2.demosaicing(raw, cv2.COLOR_BayerRGGB2RGB_EA)
+    return rgb.astype(np.float32) * np.float32(1 / 65535)
+
+
+def _developed(picture: NDArray[np.uint8], look: "Look") -> NDArray[np.uint8]:
+    """What a camera does to a picture before it hands it over: noise smoothed, edges sharpened, JPEG."""
+    if look.denoise > 0:
+        smooth = cv2.bilateralFilter(picture, 5, _DENOISE_LEVELS, _DENOISE_PX)
+        picture = cv2.addWeighted(picture, 1 - look.denoise, smooth, look.denoise, 0)
+    if look.sharpen > 0:
+        soft = cv2.GaussianBlur(picture, (0, 0), _SHARPEN_SIGMA_PX)
+        picture = cv2.addWeighted(picture, 1 + look.sharpen, soft, -look.sharpen, 0)
+    if look.jpeg_quality > 0:
+        encoded, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, look.jpeg_quality])
+        if not encoded:
+            raise SimError(f"JPEG of quality {look.jpeg_quality} could not be made: 1 to 100, 0 for none")
+        picture = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return picture.astype(np.uint8, copy=False)
+
+
+def _white_balance(light: NDArray[np.float32], sees: NDArray[np.bool_], share: float) -> NDArray[np.float32]:
+    """Gains (3,) that go part of the way to grey; the brightest count most (shades of grey, Finlayson and Trezzi
+    2004), so that clouds turn white and the sea stays blue."""
+    few = np.maximum(light[::4, ::4][sees[::4, ::4]], 0)
+    means = np.maximum((few**6).mean(axis=0), 1e-12) ** np.float32(1 / 6) if len(few) else np.ones(3, np.float32)
+    return ((means.mean() / means) ** np.float32(share)).astype(np.float32)
 
 
 def _gain(light: NDArray[np.float32], sees: NDArray[np.bool_]) -> float:

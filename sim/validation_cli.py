@@ -1,0 +1,48 @@
+"""``nadir sim validate``: photographs of a real camera beside what the simulator makes of the same places."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from onboard import plugins
+from onboard.errors import MissingPackageError
+
+
+def add_validate(actions: argparse._SubParsersAction) -> None:
+    verb = actions.add_parser("validate", help="real photographs beside simulated ones: a sheet and statistics")
+    verb.add_argument("--frames", required=True, type=Path, metavar="DIR", help="holds frames.csv and the pictures")
+    verb.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what is rendered")
+    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
+    verb.add_argument(
+        "--pack", type=Path, help="flight pack of the camera (default: $NADIR_PACK, else the packaged one)"
+    )
+    verb.add_argument("--seed", type=int, default=0, help="another seed, other weather and sensors (default: 0)")
+    verb.add_argument("--json", action="store_true", help="the comparison on stdout")
+    verb.set_defaults(run=run_validate)
+
+
+def run_validate(arguments: argparse.Namespace) -> int:
+    try:
+        # Here and not above: `nadir localize` must start without astropy and tqdm.
+        from onboard.localizer import Localizer
+        from onboard.pack import default_pack
+        from sim.validation import validate
+        from sim.validation_comparison import table
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+
+    mosaic = plugins.service("mosaic")(*arguments.mosaic)
+    pack = arguments.pack or default_pack()
+    config = {
+        "frames": str(arguments.frames),
+        "mosaics": [{"file": path.name, "bytes": path.stat().st_size} for path in arguments.mosaic],
+        "pack": str(pack),
+        "seed": arguments.seed,
+    }
+    comparison = validate(arguments.frames, mosaic, Localizer(pack), arguments.out, config, arguments.seed)
+    if arguments.json:
+        print(json.dumps(comparison))
+    print(table(comparison), file=sys.stderr)
+    print(f"{arguments.out}/sheet.png, comparison.json, real.jsonl, simulated.jsonl, frames/", file=sys.stderr)
+    return 0
