@@ -31,3 +31,12 @@ class BudgetError(NadirError):
 
 class MissingPackageError(NadirError):
     """A verb whose optional dependencies are not installed."""
+
+
+class WireError(NadirError):
+    """A message that is not of the protocol (onboard/wire.py), or an address nobody can use; ``seq`` is the message's,
+    if it had one."""
+
+    def __init__(self, text: str, seq: int | None = None) -> None:
+        super().__init__(text)
+        self.seq = seq

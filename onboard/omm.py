@@ -50,9 +50,9 @@ def _xml(text: str) -> list[dict[str, str | None]]:
     return [{leaf.tag: leaf.text for leaf in segment.iter() if not len(leaf)} for segment in root.findall(".//segment")]
 
 
-def _kvn(text: str) -> dict[str, str]:
+def _kvn(text: str) -> dict[str, str | None]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("COMMENT")]
-    fields = {}
+    fields: dict[str, str | None] = {}
     for line in lines:
         keyword, equals, value = line.partition("=")
         if not equals:

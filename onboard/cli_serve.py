@@ -1,0 +1,52 @@
+"""``nadir serve``: the runtime behind a socket, for hardware in the loop and for software in other languages."""
+
+import argparse
+import hashlib
+import signal
+import sys
+from pathlib import Path
+
+from onboard.camera_files import load_camera
+from onboard.errors import MissingPackageError
+from onboard.localizer import Localizer
+from onboard.pack import MANIFEST, default_pack
+
+_BIND = "tcp://127.0.0.1:5555"
+
+
+def add_verb(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("serve", help="answer frames sent to a ZeroMQ socket (protocol: docs/hil.md)")
+    parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
+    parser.add_argument("--camera", help="camera file (default: the pack's)")
+    parser.add_argument(
+        "--bind", default=_BIND, metavar="ADDR",
+        help="where to listen (default: %(default)s; tcp://*:5555 for other machines, who need no password)",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        from onboard.health import versions
+        from onboard.server import Server
+        from onboard.wire import VERSION
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"'nadir serve' needs {error.name!r}: pip install 'nadir[serve]'") from error
+
+    camera = load_camera(arguments.camera) if arguments.camera else None
+    pack = Path(arguments.pack or default_pack())
+    localizer = Localizer(pack, camera)
+    about = {
+        "mission": localizer.mission.name,
+        "camera": {"width": localizer.camera.width, "height": localizer.camera.height},
+        "pack": {"path": str(pack), "manifest_sha256": hashlib.sha256((pack / MANIFEST).read_bytes()).hexdigest()},
+        "versions": {"protocol": VERSION, **versions()},
+    }
+    server = Server(localizer, arguments.bind, about)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    print(f"nadir: serving {pack} at {server.endpoint}", file=sys.stderr, flush=True)
+    server.run()
+    counts = server.health
+    print(f"nadir: stopped: {counts.served} frames served, {counts.dropped} dropped", file=sys.stderr)
+    return 0
