@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,7 +30,8 @@ _WORKER = "inproc://worker"
 class FrameLocalizer(Protocol):
     """What is served: `onboard.Localizer`."""
 
-    def localize(self, frame: Any, **knowledge: Any) -> Fix: ...
+    @property
+    def localize(self) -> Callable[..., Fix]: ...
 
 
 @dataclass(frozen=True, eq=False)

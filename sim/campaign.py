@@ -48,11 +48,19 @@ def run_campaign(
     depend on the crew. keep_frames: all of them, not only those of wrong fixes and a sample. Returns the statistics.
     """
     shots = scenario.shots()
-    _require_flyable(scenario, mosaic, shots)
-    _claim(out, config)
-    plan = Plan(scenario.mission.camera, mosaic, open_localizer, _told_altitude_m(scenario.mission))
+    require_flyable(scenario, mosaic, shots)
+    claim(out, config)
+    plan = Plan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission))
     swath = swath_m(scenario.mission.camera, scenario.mission.altitude_m)
     truths, fixes = _fly(shots, plan, crew, out, keep_frames, right_within_m(swath))
+    return conclude(scenario, mosaic, truths, fixes, out)
+
+
+def conclude(
+    scenario: Scenario, mosaic: Mosaic, truths: Sequence[Record], fixes: Sequence[Record], out: Path
+) -> Record:
+    """Write all that follows from the records of the frames; returns the statistics."""
+    swath = swath_m(scenario.mission.camera, scenario.mission.altitude_m)
     statistics = campaign_statistics(truths, fixes, swath, [flight.revolution_s for flight in scenario.flights])
     outcomes = [outcome(fix, statistics["right_within_m"]) for fix in fixes]
     write_whole(out / "footprints.geojson", footprints_geojson(truths, fixes, outcomes))
@@ -62,7 +70,7 @@ def run_campaign(
     return statistics
 
 
-def _require_flyable(scenario: Scenario, mosaic: Mosaic, shots: Sequence[Shot]) -> None:
+def require_flyable(scenario: Scenario, mosaic: Mosaic, shots: Sequence[Shot]) -> None:
     """SimError where the camera never sees the Earth, or the mosaic does not show what it sees."""
     require_earth_in_view(
         scenario.mission.camera,
@@ -75,7 +83,7 @@ def _require_flyable(scenario: Scenario, mosaic: Mosaic, shots: Sequence[Shot]) 
         require_mosaic(mosaic, on_track)
 
 
-def _claim(out: Path, config: Record) -> None:
+def claim(out: Path, config: Record) -> None:
     """Make the directory this campaign's, or find that it is."""
     text = json.dumps(config, indent=1, allow_nan=False) + "\n"
     path = out / "config.json"
@@ -98,7 +106,8 @@ def _claim(out: Path, config: Record) -> None:
     write_whole(path, text)
 
 
-def _told_altitude_m(mission: Mission) -> tuple[float, float]:
+def told_altitude_m(mission: Mission) -> tuple[float, float]:
+    """The altitude that the runtime is told with every frame, and its sigma."""
     low, high = mission.orbit.altitude_m
     return mission.altitude_m, float(np.hypot((high - low) / np.sqrt(12), ALTITUDE_SIGMA_M))
 
