@@ -56,9 +56,7 @@ def run_campaign(
     return conclude(scenario, mosaic, truths, fixes, out)
 
 
-def conclude(
-    scenario: Scenario, mosaic: Mosaic, truths: Sequence[Record], fixes: Sequence[Record], out: Path
-) -> Record:
+def conclude(scenario: Scenario, mosaic: Mosaic, truths: list[Record], fixes: list[Record], out: Path) -> Record:
     """Write all that follows from the records of the frames; returns the statistics."""
     swath = swath_m(scenario.mission.camera, scenario.mission.altitude_m)
     statistics = campaign_statistics(truths, fixes, swath, [flight.revolution_s for flight in scenario.flights])

@@ -13,7 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 from sim.errors import SimError
 
-Job, Result = TypeVar("Job"), TypeVar("Result")
+CONNECT_S = 20.0  # how long a Dask scheduler may take to answer
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 class Crew(Protocol):
@@ -54,7 +57,7 @@ class DaskCrew:
         from distributed import Client
 
         try:
-            client = Client(self.address, timeout="20s", set_as_default=False)
+            client = Client(self.address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise SimError(f"--scheduler {self.address}: no Dask scheduler answers there ({error})") from error
         with client:

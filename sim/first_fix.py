@@ -20,23 +20,20 @@ def first_fixes(pairs: Sequence[tuple[Record, Record, str]], revolutions_s: Sequ
     """
     if not revolutions_s:
         return None
-    flights = []
+    flights: list[Record] = []
     for number, revolution_s in enumerate(revolutions_s):
         frames = [pair for pair in pairs if pair[0]["flight"] == number]
-        begin = np.datetime64(frames[0][0]["time_utc"][:-1])
-
-        def seconds(found: list[Record], begin: np.datetime64 = begin) -> float | None:
-            return float((np.datetime64(found[0]["time_utc"][:-1]) - begin) / np.timedelta64(1, "s")) if found else None
-
         right = [(truth, fix) for truth, fix, result in frames if result == "right"]
+        accurate = [(truth, fix) for truth, fix in right if fix["error_m"] <= ACCURATE_M]
         fixed = [result for _, _, result in frames if result != "none"]
+        begin = frames[0][0]
         flights.append(
             {
                 "flight": number,
                 "frames": len(frames),
                 "revolution_s": revolution_s,
-                "first_fix_s": seconds([truth for truth, _ in right]),
-                "first_accurate_fix_s": seconds([truth for truth, fix in right if fix["error_m"] <= ACCURATE_M]),
+                "first_fix_s": _seconds_between(begin, right[0][0]) if right else None,
+                "first_accurate_fix_s": _seconds_between(begin, accurate[0][0]) if accurate else None,
                 "first_was_wrong": fixed[:1] == ["wrong"],
             }
         )
@@ -54,3 +51,9 @@ def first_fixes(pairs: Sequence[tuple[Record, Record, str]], revolutions_s: Sequ
         "median_first_fix_s": float(np.median(times)) if times else None,
         "never": sum(flight["first_fix_s"] is None for flight in flights),
     }
+
+
+def _seconds_between(first: Record, second: Record) -> float:
+    """From one truth record to another."""
+    start, end = (np.datetime64(truth["time_utc"][:-1]) for truth in (first, second))
+    return float((end - start) / np.timedelta64(1, "s"))

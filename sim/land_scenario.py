@@ -37,9 +37,9 @@ class LandScenario:
     def description(self) -> str:
         south, north = self.mission.latitude_band_deg
         return (
-            f"{self.frames} places drawn uniformly over the mapped land between latitudes {south:g} and {north:g}, each "
-            f"at a random time of the year with the Sun above {DAY_ELEVATION_DEG:g} degrees, any heading; the weather of "
-            f"every frame is drawn anew."
+            f"{self.frames} places drawn uniformly over the mapped land between latitudes {south:g} and {north:g}, "
+            f"each at a random time of the year with the Sun above {DAY_ELEVATION_DEG:g} degrees, any heading; the "
+            f"weather of every frame is drawn anew."
         )
 
     def settings(self) -> dict[str, Any]:

@@ -64,8 +64,8 @@ class RejectScenario:
         return (
             f"{self.frames} frames that should give no fix: open ocean, overcast sky, night, the limb, land outside "
             f"the catalogue's latitudes, worlds that are not the Earth (a mirrored map, a cratered plain) and garbage "
-            f"(noise, one colour, test patterns, a damaged frame). A fix counts as wrong unless the frame does show the "
-            f"Earth and the fix is right.{left_out}"
+            f"(noise, one colour, test patterns, a damaged frame). A fix counts as wrong unless the frame does show "
+            f"the Earth and the fix is right.{left_out}"
         )
 
     def settings(self) -> dict[str, Any]:

@@ -98,8 +98,8 @@ def _wrong_note(statistics: Record) -> str:
             f"{total['wrong']} of {total['frames']} fixes were wrong: at 95 % confidence up to {bound} of such frames."
         )
     return (
-        f"No wrong fix in {total['frames']} frames bounds their share to {bound} at 95 % confidence (the rule of three), "
-        "and no further."
+        f"No wrong fix in {total['frames']} frames bounds their share to {bound} at 95 % confidence (the rule of "
+        "three), and no further."
     )
 
 
@@ -144,7 +144,8 @@ def _accuracy(fixes: list[Record], statistics: Record) -> str:
         "<h2>Is the stated covariance honest?</h2>"
         f"{_chart(consistency_chart(fixes, statistics), 'normalised errors against chi-squared')}"
         f"<table>{''.join(rows)}</table><p class='faint'>Errors of right fixes over the fix's own covariance. Honest: "
-        "95 % inside the band, 2.5 % below, 2.5 % above. More above: the covariance is too small; more below: too large.</p>"
+        "95 % inside the band, 2.5 % below, 2.5 % above. More above: the covariance is too small; more below: too "
+        "large.</p>"
     )
 
 

@@ -64,8 +64,8 @@ class Station:
     def __init__(self, plan: Plan) -> None:
         cv2.setNumThreads(1)  # there is a process a core
         self._plan = plan
-        self._studio = Studio(plan.camera, plan.mosaic)
         self._localizer = plan.open_localizer()
+        self._studio = Studio(plan.camera, plan.mosaic)
         self._lock = threading.Lock()  # a Dask worker may have several threads
 
     def fly(self, shot: Shot) -> Flown:
@@ -76,7 +76,7 @@ class Station:
             encoded, jpeg = cv2.imencode(".jpg", seen.frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
             if not encoded:
                 raise SimError(f"frame {shot.index} could not be encoded")
-            frame = np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1])
+            frame = np.ascontiguousarray(np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[..., ::-1])
             rendered = time.perf_counter()
             timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
             fix = self._localizer.localize(frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m)

@@ -80,7 +80,7 @@ def _world(mosaic: Mosaic) -> NDArray[np.uint8]:
     lat, lon = np.meshgrid(np.arange(720) * -0.25 + 89.875, np.arange(1440) * 0.25 - 179.875, indexing="ij")
     rgb, valid = mosaic.sample(lat, lon, 27.8e3)
     grey = rgb.mean(axis=-1, keepdims=True)
-    pale = 255 - 0.62 * (255 - (0.55 * rgb + 0.45 * grey))
+    pale = 255 - 0.42 * (255 - (0.55 * rgb + 0.45 * grey))
     return np.where(valid[..., None], pale, 235).astype(np.uint8)
 
 
