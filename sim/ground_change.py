@@ -1,5 +1,6 @@
 """What no map shows: crops, rain, burns and dry grass since the mosaic was made, as smooth changes of colour."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,24 +8,30 @@ from sim.look import Look
 from sim.noise import FractalNoise, plane_m
 from sim.view import View
 
-_LONGEST_M, _HURST = 8e3, 0.05
-_HUE = 0.12  # of the change of brightness, that of colour
+_LONGEST_M, _HURST = 6e3, 0.0
+_HUE = 0.08  # of the change of brightness, that of colour
+_AROUND_M = 15e3  # detail is what differs from the ground so far around
+_FADE = 4.0  # of the map's detail, for each unit of change
 
 
 def changed(rgb: NDArray[np.float32], view: View, look: Look) -> NDArray[np.float32]:
     """Colours (H, W, 3), 0 to 255, of ground that became brighter or darker, greener or drier, here and there, by
-    ``look.ground_change`` (standard deviation of the logarithm)."""
-    if look.ground_change <= 0:
+    ``look.ground_change`` (standard deviation of the logarithm), while the detail that the map shows faded."""
+    if look.ground_change <= 0 or not view.seen.any():
         return rgb
+    strength = np.float32(look.ground_change)
+    size = int(np.clip(_AROUND_M / np.nanmedian(view.footprint_m), 3, 201))
+    keep = max(np.float32(0.3), 1 - np.float32(_FADE) * strength)
+    faded = cv2.addWeighted(rgb, float(keep), cv2.blur(rgb, (size, size)), float(1 - keep), 0)
     x, y = plane_m(view.ecef_m, look.anchor_lat_deg, look.anchor_lon_deg)
     brighter, greener = (
         FractalNoise(look.cloud_seed + offset, _LONGEST_M, _HURST).at_pixels(view.grid, x, y, view.footprint_m, 2)
         for offset in (11, 12)
     )
-    strength = np.float32(look.ground_change)
-    overall = np.exp(strength * brighter)
-    hue = np.exp(np.float32(_HUE) * strength * greener)
-    gains = np.stack([overall / hue, overall * hue, overall / hue], axis=-1)
-    # White and black stay: snow, and water under no change of season.
-    weight = np.clip((250 - rgb.max(axis=-1, keepdims=True)) / 80, 0, 1)
-    return np.minimum(rgb * (1 + (gains - 1) * weight), np.float32(255))
+    overall = cv2.exp(strength * brighter)
+    hue = cv2.exp(np.float32(_HUE) * strength * greener)
+    altered = faded * cv2.merge([overall / hue, overall * hue, overall / hue])
+    # Snow and water stay as they are: their edges are what lasts.
+    low, high = rgb.min(axis=-1, keepdims=True), rgb.max(axis=-1, keepdims=True)
+    ground = np.clip((200 - low) / 60, 0, 1) * np.clip((high - 22) / 12, 0, 1)
+    return rgb + (np.minimum(altered, np.float32(255)) - rgb) * ground

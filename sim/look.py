@@ -25,10 +25,10 @@ class Look:
 
     season: part of the year (`season.recolour`), None: the mosaic's own; ground_change: of colours since the mosaic
     was made, standard deviation of the logarithm; veil: stray light, share of the mean; white_balance: how far the
-    camera goes to make the bright parts grey, 0 to 1; exposure_s: the shutter is open; readout_s: from the first row read to
-    the last (rolling shutter), both with the ground passing along track_deg (direction of flight, clockwise from the
-    picture's up) and the camera turning at turn_rad_s (its axes); hot_pixels: share of them; bayer: one colour a
-    pixel; denoise, sharpen: strength of the camera's own; jpeg_quality: 1 to 100, 0 for none.
+    camera goes to make the bright parts grey, 0 to 1; exposure_s: the shutter is open; readout_s: from the first row
+    read to the last (rolling shutter), both with the ground passing along track_deg (direction of flight, clockwise
+    from the picture's up) and the camera turning at turn_rad_s (its axes); hot_pixels: share of them; bayer: one
+    colour a pixel; denoise, sharpen: strength of the camera's own; jpeg_quality: 1 to 100, 0 for none.
     """
 
     aerosol: float = 0.08
@@ -77,7 +77,7 @@ def draw_look(
     drawn_cover = float(rng.beta(0.45, 0.65))
     kinds = sorted(CLOUD_KINDS)
     return Look(
-        aerosol=float(np.clip(rng.lognormal(np.log(0.1), 0.6), 0.02, 0.8)),
+        aerosol=float(np.clip(rng.lognormal(np.log(0.12), 0.6), 0.02, 0.8)),
         cloud_kind=kinds[int(rng.integers(len(kinds)))],
         cloud_cover=drawn_cover if cloud_cover is None else float(cloud_cover),
         cloud_seed=int(rng.integers(2**31)),
@@ -87,14 +87,14 @@ def draw_look(
         wind_m_s=float(rng.uniform(2.0, 12.0)),
         mix=_draw_mix(rng),
         exposure=float(np.exp(rng.normal(0.0, 0.2))),
-        gamma=float(rng.uniform(1.7, 2.5)),
+        gamma=float(rng.uniform(1.8, 2.9)),
         vignetting=float(rng.uniform(0.0, 0.45)),
         blur_px=float(rng.uniform(0.35, 0.9)),
-        full_well_e=float(rng.uniform(3000, 15000)),
+        full_well_e=float(np.exp(rng.uniform(np.log(1000), np.log(15000)))),
         read_noise_e=float(rng.uniform(3, 20)),
         season=float(rng.uniform() if season is None else season),
-        ground_change=float(rng.uniform(0.05, 0.3)),
-        veil=float(rng.uniform(0.0, 0.5) ** 2),
+        ground_change=float(rng.uniform(0.02, 0.15)),
+        veil=float(rng.uniform(0.0, 0.6) ** 2),
         white_balance=float(rng.uniform(0.0, 1.0)),
         exposure_s=float(np.exp(rng.uniform(np.log(2e-4), np.log(8e-3)))),
         readout_s=float(rng.uniform(0.0, 0.06)) if rng.random() < 0.7 else 0.0,
@@ -103,7 +103,7 @@ def draw_look(
         hot_pixels=float(np.exp(rng.uniform(np.log(1e-7), np.log(3e-5)))),
         bayer=bool(rng.random() < 0.7),
         denoise=float(rng.uniform(0.0, 1.0)) if rng.random() < 0.5 else 0.0,
-        sharpen=float(rng.uniform(0.0, 2.5)),
+        sharpen=float(rng.uniform(0.0, 3.0)),
         jpeg_quality=int(rng.integers(70, 99)) if rng.random() < 0.7 else 0,
     )
 

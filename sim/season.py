@@ -87,7 +87,9 @@ def recolour(rgb: NDArray[np.float32], view: View, look: Look) -> NDArray[np.flo
     fields = _fields()
     gain, snow = fields.on(look.season)
     base = fields.snow[1]
-    rgb = rgb * np.exp(view.grid.at_pixels(_read(gain, view.lat_deg, view.lon_deg)))
+    gains = view.grid.at_pixels(cv2.exp(_read(gain, view.lat_deg, view.lon_deg)))
+    bare = np.clip((220 - rgb.min(axis=-1, keepdims=True)) * np.float32(1 / 80), 0, 1)  # the year does not dye snow
+    rgb = rgb * (1 + (gains - 1) * bare)
     new = _read(np.clip((snow - base) / np.maximum(1 - base, 0.05), 0, 1), view.lat_deg, view.lon_deg)
     if new.max() > 0.01:
         rgb = _snowed(rgb, view.grid.at_pixels(new), view, look)

@@ -96,14 +96,12 @@ def _rounded(value: float) -> float | None:
 
 def table(comparison: dict[str, Any]) -> str:
     """The comparison for people."""
-    lines = [
-        f"{'pictures':22}{'':>5}{'located real':>14}{'simulated':>11}{'histogram distance':>20}{'inlier rank corr.':>19}"
-    ]
+    lines = [f"{'pictures':27}{'located real':>14}{'simulated':>11}{'histogram distance':>20}{'inlier rank corr.':>19}"]
     for name, group in comparison.items():
-        correlation = group["inlier_rank_correlation"]
+        correlation, apart = group["inlier_rank_correlation"], group["histogram_distance"]["pooled"]
         lines.append(
             f"{name:22}{group['pictures']:5}{group['located']['real']:14}{group['located']['simulated']:11}"
-            f"{group['histogram_distance']['pooled']:20.3f}{'-' if correlation is None else format(correlation, '.2f'):>19}"
+            f"{apart:20.3f}{'-' if correlation is None else format(correlation, '.2f'):>19}"
         )
     for name, group in comparison.items():
         lines += ["", f"{name:24}{'real 10 50 90 %':>25}{'simulated 10 50 90 %':>27}{'median at':>11}{'covered':>9}"]
