@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue clean
+.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue bench-sim clean
 
 venv: .venv/ready
 
@@ -43,6 +43,10 @@ bench-real: venv
 bench-catalogue: venv
 	$(BIN)/python -m tests.bench_catalogue --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif \
 	    --work runs/catalogue --frames $(DATA)/iss
+
+# The simulator's speed, cold and warm, stage by stage.
+bench-sim: venv
+	$(BIN)/python -m tests.bench_sim $(DATA)/mosaics/blue_marble_summer_30as.tif
 
 clean:
 	rm -rf .venv demo runs build *.egg-info

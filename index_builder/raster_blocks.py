@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -49,7 +50,7 @@ class Level:
             raise MosaicError(
                 f"{raster.name}: damaged near column {round(window.col_off)}, row {round(window.row_off)} ({error})"
             ) from error
-        return np.ascontiguousarray(np.moveaxis(data, 0, -1))
+        return cv2.merge(list(data)).astype(np.uint8, copy=False)
 
 
 class RasterBlocks:

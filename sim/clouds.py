@@ -9,7 +9,7 @@ import numpy as np
 
 from onboard.geodesy import Array, ecef_from_ned
 from sim.noise import FractalNoise, plane_m
-from sim.view import Grid, NodeGrid, View
+from sim.view import Grid, NodeGrid, View, strips
 
 if TYPE_CHECKING:
     from sim.look import Look
@@ -74,23 +74,27 @@ def cloud_layer(view: View, look: "Look", sun_ecef: Array) -> CloudLayer | None:
     sunward = field.at_pixels(view, x + np.float32(reach_m * east), y + np.float32(reach_m * north), 2)
     sunward -= threshold
 
+    layer = CloudLayer(*(np.empty(here.shape, np.float32) for _ in range(3)))
+    for rows in strips(*here.shape):
+        part = CloudLayer(layer.opacity[rows], layer.reflectance[rows], layer.shadow[rows])
+        _shade(kind, here[rows], sunward[rows], part)
+    if not view.seen.all():
+        layer.opacity[~view.seen] = 0
+    return layer
+
+
+def _shade(kind: CloudKind, here: Grid, sunward: Grid, out: CloudLayer) -> None:
+    """Fill a layer from the field above its threshold, at a pixel and towards the Sun from it."""
     sharp = np.float32(1 / kind.edge)
     depth = np.maximum(here, 0)
     depth *= sharp
     # What grows with the depth saturates as optical thickness does: no cloud has a flat top.
-    opacity = _saturated(np.float32(-2.2) * depth * depth, kind.opacity)
-    if not view.seen.all():
-        opacity[~view.seen] = 0
-    shadow = _ramp(sunward * sharp)
-    shadow *= np.float32(0.75 * kind.opacity)
+    out.opacity[:] = _saturated(np.float32(-2.2) * depth * depth, kind.opacity)
+    np.multiply(_ramp(sunward * sharp), np.float32(0.75 * kind.opacity), out=out.shadow)
     depth *= np.float32(-0.6)
-    reflectance = _saturated(depth, 0.42)
-    reflectance += np.float32(0.42)
     # A flank with more cloud on its sunward side is in the shade of it.
-    here -= sunward
-    here *= np.float32(0.35)
-    reflectance *= np.clip(here, -0.3, 0.3, out=here) + 1
-    return CloudLayer(opacity, reflectance, shadow)
+    relief = np.clip((here - sunward) * np.float32(0.35), -0.3, 0.3)
+    np.multiply(_saturated(depth, 0.42) + np.float32(0.42), relief + 1, out=out.reflectance)
 
 
 @dataclass(frozen=True)
@@ -107,24 +111,24 @@ class _Field:
         weather = FractalNoise(self.seed + 4, 800e3, 0.5, shortest_m=100e3)
         fold_m = kind.longest_m / 8
         cos, sin = np.float32(np.cos(self.heading_rad)), np.float32(np.sin(self.heading_rad))
-        along, across = cos * x_m + sin * y_m, cos * y_m - sin * x_m
+        along: Grid = cos * x_m + sin * y_m
+        across: Grid = cos * y_m - sin * x_m
         overcast = grid.at_pixels(np.float32(0.39) * weather(along, across, footprint_m))
         if kind.warp_m:
             finer = _grid_for(fold_m, view)
             along, across, footprint_m = (grid.at_nodes(values, finer) for values in (along, across, footprint_m))
             grid = finer
-            bend, fold = (
-                FractalNoise(self.seed + number, kind.longest_m / 2, 0.8, fold_m)(along, across, footprint_m)
-                for number in (2, 3)
-            )
-            along, across = along + np.float32(kind.warp_m) * bend, across + np.float32(kind.warp_m) * fold
+            bend: Grid = FractalNoise(self.seed + 2, kind.longest_m / 2, 0.8, fold_m)(along, across, footprint_m)
+            fold: Grid = FractalNoise(self.seed + 3, kind.longest_m / 2, 0.8, fold_m)(along, across, footprint_m)
+            along = along + np.float32(kind.warp_m) * bend
+            across = across + np.float32(kind.warp_m) * fold
         noise = FractalNoise(self.seed, kind.longest_m, kind.hurst, stretch=kind.stretch)
         body = noise.at_pixels(grid, along, across, footprint_m, coarse)
         if kind.cells:
             # The walls are of small clouds themselves.
             small = FractalNoise(self.seed + 5, kind.longest_m / 6, 0.15)
             body = (_CELL_MEAN - np.abs(body)) * np.float32(0.8 * kind.cells / _CELL_DEVIATION)
-            body += np.float32(0.6) * small.at_pixels(view.grid, along, across, view.footprint_m, coarse)
+            body += np.float32(0.6) * small.at_pixels(grid, along, across, footprint_m, coarse)
         body *= np.float32(0.92)
         # Weather on the large scale decides where the small clouds stand.
         body += overcast

@@ -23,23 +23,15 @@ REDUCTIONS = (4, 16)  # of the coarser levels
 class OceanMask:
     """The share of ocean around a place. Lakes and inland seas (the Caspian too) count as land here."""
 
-    def __init__(self) -> None:
-        bits = np.empty((ROWS, COLUMNS // 8), np.uint8)
-        coarse = [np.empty((ROWS // k, COLUMNS // k), np.uint8) for k in REDUCTIONS]
-        band = 240
-        with zipfile.ZipFile(_mask_file()) as archive, archive.open("mask.npy") as stream:
-            version = npy.read_magic(stream)
-            shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
-            if shape != (ROWS, COLUMNS) or dtype != np.bool_:
-                raise MissingPackageError(f"global-land-mask holds {shape} {dtype}; this nadir knows version 1.0")
-            for row in range(0, ROWS, band):
-                part = np.frombuffer(stream.read(band * COLUMNS), np.uint8).reshape(band, COLUMNS)
-                bits[row : row + band] = np.packbits(part, axis=1)
-                for level, k in zip(coarse, REDUCTIONS):
-                    level[row // k : (row + band) // k] = cv2.resize(
-                        part * 255, (COLUMNS // k, band // k), interpolation=cv2.INTER_AREA
-                    )
-        self._bits, self._coarse = bits, coarse
+    def __init__(self, folder: Path | None = None) -> None:
+        """Read from the package, or, in an instant and shared with whoever else does, from where `save` put it."""
+        levels = _read_package() if folder is None else [np.load(path, mmap_mode="r") for path in _files(folder)]
+        self._bits, self._coarse = levels[0], levels[1:]
+
+    def save(self, folder: Path) -> None:
+        """Write the pyramid into a folder (180 MB), for other processes to map."""
+        for level, path in zip([self._bits, *self._coarse], _files(folder)):
+            np.save(path, level)
 
     def share(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> NDArray[np.float32]:
         """Share of ocean (H, W), 0 to 1, of an image grid of places about ``gsd_m`` apart; 0 where NaN."""
@@ -98,3 +90,27 @@ def _mask_file() -> Path:
     if not path.exists():
         raise MissingPackageError(f"{path} is missing: reinstall global-land-mask")
     return path
+
+
+def _files(folder: Path) -> list[Path]:
+    return [folder / f"ocean_{k}.npy" for k in (1, *REDUCTIONS)]
+
+
+def _read_package() -> list[NDArray[np.uint8]]:
+    """The levels, finest first: one bit a place, then shares of 255."""
+    bits = np.empty((ROWS, COLUMNS // 8), np.uint8)
+    coarse = [np.empty((ROWS // k, COLUMNS // k), np.uint8) for k in REDUCTIONS]
+    band = 240
+    with zipfile.ZipFile(_mask_file()) as archive, archive.open("mask.npy") as stream:
+        version = npy.read_magic(stream)
+        shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+        if shape != (ROWS, COLUMNS) or dtype != np.bool_:
+            raise MissingPackageError(f"global-land-mask holds {shape} {dtype}; this nadir knows version 1.0")
+        for row in range(0, ROWS, band):
+            part = np.frombuffer(stream.read(band * COLUMNS), np.uint8).reshape(band, COLUMNS)
+            bits[row : row + band] = np.packbits(part, axis=1)
+            for level, k in zip(coarse, REDUCTIONS):
+                level[row // k : (row + band) // k] = cv2.resize(
+                    part * 255, (COLUMNS // k, band // k), interpolation=cv2.INTER_AREA
+                )
+    return [bits, *coarse]

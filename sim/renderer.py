@@ -17,7 +17,7 @@ from sim.season import recolour
 from sim.sensor import expose
 from sim.surface import ground_reflectance
 from sim.texture import Mosaic, sample_footprints
-from sim.view import NodeGrid, PixelRays, look_at_earth
+from sim.view import NodeGrid, PixelRays, look_at_earth, strips
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Observation:
 class Renderer:
     """Renders one camera over one mosaic. Made once: the camera's rays and the ocean mask are kept.
 
-    Not to be shared by threads (a raster's file handle is not); `twin` makes another one cheaply.
+    Not to be shared by threads (a raster's file handle is not).
     """
 
     def __init__(self, camera: Camera, mosaic: Mosaic, ocean: OceanMask | None = None) -> None:
@@ -86,23 +86,26 @@ class Renderer:
 def top_of_air(ground: NDArray[np.float32], clouds: CloudLayer | None, air: Air, grid: NodeGrid) -> NDArray[np.float32]:
     """Light (H, W, 4) that leaves the Earth, in units of the Sun's reflectance: ground (4, H, W) through the air,
     under clouds, by daylight; NaN where there is no Earth."""
-    if clouds is not None:
-        lit = 1 - clouds.shadow
-    planes = []
-    for path, through, through_above, plane in zip(air.path, air.through, air.through_above, ground):
-        air_light = grid.at_pixels(path * air.daylight)
-        plane = plane * grid.at_pixels(through * air.daylight)
-        if clouds is not None:
-            plane *= lit
-        plane += air_light
-        if clouds is not None:
-            above = air_light * np.float32(AIR_ABOVE_CLOUDS)
-            above += clouds.reflectance * grid.at_pixels(through_above * air.daylight)
-            above -= plane
-            above *= clouds.opacity
-            plane += above
-        planes.append(plane)
-    return cv2.merge(planes)
+    light = np.empty((grid.height, grid.width, 4), np.float32)
+    paths = [grid.at_pixels(path * air.daylight) for path in air.path]
+    throughs = [grid.at_pixels(through * air.daylight) for through in air.through]
+    aboves = [] if clouds is None else [grid.at_pixels(through * air.daylight) for through in air.through_above]
+    for rows in strips(grid.height, grid.width):
+        planes = []
+        for band in range(4):
+            plane = ground[band, rows] * throughs[band][rows]
+            if clouds is not None:
+                plane *= 1 - clouds.shadow[rows]
+            plane += paths[band][rows]
+            if clouds is not None:
+                above = paths[band][rows] * np.float32(AIR_ABOVE_CLOUDS)
+                above += clouds.reflectance[rows] * aboves[band][rows]
+                above -= plane
+                above *= clouds.opacity[rows]
+                plane += above
+            planes.append(plane)
+        cv2.merge(planes, light[rows])
+    return light
 
 
 def _mean(values: NDArray, where: NDArray[np.bool_] | None) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onboard.camera import Camera
 from onboard.geodesy import EARTH_RADIUS_M
 from sim.errors import SimError
+from sim.noise import white_noise
 from sim.view import Grid
 
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ def expose(
     sees = np.ones(light.shape[:2], bool) if camera.mask is None else camera.mask
     if look.veil > 0:
         # Light scattered in window and lens, spread over the whole picture.
-        light += np.float32(look.veil) * np.array(cv2.mean(light, sees.astype(np.uint8))[:3], np.float32)
-    light *= (_vignette(camera, look.vignetting) * sees)[..., None]
-    light *= _white_balance(light, sees, look.white_balance)
-    light *= np.float32(_gain(light, sees) * look.exposure)
+        light = cv2.add(light, tuple(look.veil * value for value in cv2.mean(light, sees.astype(np.uint8))))
+    light *= cv2.merge([_vignette(camera, look.vignetting) * sees] * 3)
+    balance = _white_balance(light, sees, look.white_balance)
+    balance *= np.float32(_gain(light[::4, ::4] * balance, sees[::4, ::4]) * look.exposure)
+    light = cv2.multiply(light, (*balance.tolist(), 1.0))
     light = _moved(light, drift_px_s(camera, altitude_m, look), look)
     light = cv2.GaussianBlur(light, (0, 0), look.blur_px).astype(np.float32, copy=False)
     level = _read_out(light, look, rng)
     if look.bayer:
         level = _demosaiced(level)
-    picture = np.rint(cv2.pow(level, 1 / look.gamma) * 255).astype(np.uint8)
+    picture = cv2.convertScaleAbs(cv2.pow(level, 1 / look.gamma), alpha=255)
     return _developed(picture, look)
 
 
@@ -97,7 +99,7 @@ def _read_out(light: NDArray[np.float32], look: "Look", rng: np.random.Generator
     signal_e *= np.float32(look.full_well_e)
     # Shot noise as a Gaussian of the same variance: indistinguishable from Poisson above a few electrons.
     sigma_e = cv2.sqrt(signal_e + np.float32(look.read_noise_e**2))
-    sigma_e *= rng.standard_normal(signal_e.shape, dtype=np.float32)
+    sigma_e *= white_noise(signal_e.shape, rng)
     signal_e += sigma_e
     hot = rng.poisson(look.hot_pixels * signal_e.shape[0] * signal_e.shape[1]) if look.hot_pixels > 0 else 0
     if hot:
@@ -142,7 +144,7 @@ def _white_balance(light: NDArray[np.float32], sees: NDArray[np.bool_], share: f
 
 
 def _gain(light: NDArray[np.float32], sees: NDArray[np.bool_]) -> float:
-    luminance = light[::4, ::4].mean(axis=-1)[sees[::4, ::4]]
+    luminance = light.mean(axis=-1)[sees]
     if not len(luminance):
         return 1.0
     mean, bright = float(luminance.mean()), float(np.percentile(luminance, 90))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from sim.look import Look
 from sim.noise import FractalNoise, plane_m
-from sim.view import Grid, View
+from sim.view import Grid, View, strips
 
 # Bands in this order everywhere in the simulator; NIR about 800 nm.
 BANDS = ("red", "green", "blue", "nir")
@@ -23,16 +23,20 @@ def ground_reflectance(
     rgb: the mosaic's colours (H, W, 3), 0 to 255; ocean_share (H, W). The painted sea floor is dropped wherever the
     mask says ocean or the colour says lake; white on the sea stays, as ice.
     """
-    colours = cv2.split(rgb)
-    water = _water_share(*colours, ocean_share)
-    land_share = 1 - water
-    ground = _land(rgb, colours, look)
-    if water.max() <= 0:
+    height, width = ocean_share.shape
+    ground, land_share = np.empty((4, height, width), np.float32), np.empty((height, width), np.float32)
+    for rows in strips(height, width):
+        red, green, blue = cv2.split(rgb[rows])
+        land_share[rows] = 1 - _water_share(red, green, blue, ocean_share[rows])
+        ground[:, rows] = _land(rgb[rows], (red, green, blue), look)
+    if land_share.min() >= 1:
         return ground, land_share
     variation, glint = _water(view, look)
-    for band, own in zip(ground, WATER_REFLECTANCE):
-        band *= land_share
-        band += water * (own * variation + glint)
+    for rows in strips(height, width):
+        land, water = land_share[rows], 1 - land_share[rows]
+        for band, own in zip(ground[:, rows], WATER_REFLECTANCE):
+            band *= land
+            band += water * (own * variation[rows] + glint[rows])
     return ground, land_share
 
 
