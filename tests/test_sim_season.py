@@ -5,9 +5,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, unit_from_latlon
 from sim_worlds import BARE, FormulaMosaic, NoOcean, WavyMosaic, small_camera
 
+from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, unit_from_latlon
 from sim.errors import SimError
 from sim.ground_change import changed
 from sim.renderer import Renderer

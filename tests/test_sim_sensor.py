@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera
 from sim_worlds import BARE, small_camera
 
+from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera
 from sim.look import Look, draw_look
 from sim.sensor import drift_px_s, expose, smear_kernel
 
@@ -88,7 +88,7 @@ def test_a_smear_is_a_line_as_long_as_the_motion():
 
 
 def test_a_rolling_shutter_displaces_the_last_row_by_speed_times_time():
-    x, y = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
+    x = np.broadcast_to(np.arange(CAMERA.width), (CAMERA.height, CAMERA.width))
     scene = np.repeat((0.2 + 0.1 * np.sin(2 * np.pi * x / 40))[..., None], 4, axis=2).astype(np.float32)
     look = replace(BARE, track_deg=270.0)  # flying left: the ground moves right
     drift = drift_px_s(CAMERA, ALTITUDE_M, look)
