@@ -147,7 +147,7 @@ def _fly(
 
 def _write_orbits(out: Path, mission: Mission, flights: Sequence[Flight]) -> None:
     """orbit.oem, or, an OEM being of one object, orbits/000.oem and so on."""
-    object_id = object_id_of(mission.orbit.tle)
+    object_id = object_id_of(mission.orbit)
     if len(flights) == 1:
         write_whole(out / "orbit.oem", oem_text(flights[0], mission.name, object_id))
     elif flights:

@@ -37,7 +37,7 @@ def _svg(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
 
 
 def breakdown_chart(statistics: Record) -> bytes:
-    """Solved share with its 95 % interval in every bin of every breakdown; below each the number of frames."""
+    """Solved and wrong shares with their 95 % intervals in every bin of every breakdown, and how all frames ended."""
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(2, 3).ravel()
@@ -50,19 +50,18 @@ def breakdown_chart(statistics: Record) -> bytes:
 
 def _breakdown(axes: Axes, title: str, bins: list[Record]) -> None:
     at = np.arange(len(bins))
-    value, low, high = (
-        np.array([each["solved_rate"][key] for each in bins], float) for key in ("value", "low95", "high95")
-    )
-    axes.bar(at, value, color=RIGHT, alpha=0.22, width=0.8)
-    axes.errorbar(at, value, [value - low, high - value], fmt="o", color=RIGHT, markersize=4, linewidth=1.3, capsize=2)
-    for i, each in enumerate(bins):
-        if each["wrong"]:
-            axes.text(
-                i, 1.01, f"{each['wrong']} wrong", color=WRONG, ha="center", va="bottom", fontsize=7, weight="bold"
-            )
+    for key, colour, aside in (("solved_rate", RIGHT, -0.12), ("wrong_rate", WRONG, 0.22)):
+        value, low, high = (
+            np.array([each[key][name] for each in bins], float) for name in ("value", "low95", "high95")
+        )
+        axes.bar(at, value, color=colour, alpha=0.22, width=0.8)
+        axes.errorbar(
+            at + aside, value, [value - low, high - value], fmt="o", color=colour, linewidth=1.2, capsize=2,
+            markersize=3.5, alpha=1.0 if key == "solved_rate" else 0.6,
+        )  # fmt: skip
     labels = [f"{each['bin'].replace(' to ', chr(10) + 'to ')}\nn={each['frames']}" for each in bins]
     axes.set_xticks(at, labels, fontsize=6.5)
-    axes.set(ylim=(0, 1.1), title=title)
+    axes.set(ylim=(0, 1.02), title=title)
     axes.set_yticks(np.arange(0, 1.01, 0.25))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(axis="x", visible=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from onboard import plugins
 from onboard.errors import MissingPackageError
 from sim.errors import SimError
+from sim.hil_cli import add_hil
 from sim.pointing import add_pointing_options, pointing_of
 from sim.season_cli import add_learn_season
 from sim.validation_cli import add_validate
@@ -67,6 +68,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--json", action="store_true", help="the statistics on stdout")
     run.set_defaults(run=run_campaign_verb)
     add_validate(actions)
+    add_hil(actions)
     add_learn_season(actions)
 
 
@@ -81,7 +83,7 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
         from onboard.mission import load_mission
         from onboard.pack import default_pack, open_pack
         from sim.campaign import run_campaign
-        from sim.configuration import configuration
+        from sim.configuration import configuration, pack_identity
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
 
@@ -90,7 +92,7 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
     pack = Path(arguments.pack or default_pack()).absolute()
     open_pack(pack)  # better refused here than in every worker
     scenario = _scenario(arguments, options, mission, mosaic)
-    config = configuration(scenario, arguments.mosaic, pack)
+    config = configuration(scenario, arguments.mosaic, pack_identity(pack))
     opened = partial(Localizer, pack, mission.camera)
     statistics = run_campaign(scenario, mosaic, opened, arguments.out, config, _crew(arguments), arguments.keep_frames)
     if arguments.json:

@@ -12,8 +12,8 @@ from sim.scenario import Scenario
 _PACKAGES = ("nadir", "numpy", "opencv-python-headless", "faiss-cpu", "astropy", "sgp4")
 
 
-def configuration(scenario: Scenario, mosaics: list[Path], pack: Path) -> dict[str, Any]:
-    """The configuration of a campaign; ``versions`` is for the record and not compared."""
+def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a campaign; ``versions`` is for the record and not compared. pack: `pack_identity`."""
     camera = scenario.mission.camera
     return {
         "scenario": scenario.name,
@@ -28,10 +28,15 @@ def configuration(scenario: Scenario, mosaics: list[Path], pack: Path) -> dict[s
             "masked": 0 if camera.mask is None else int((~camera.mask).sum()),
         },
         "mosaics": [{"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in mosaics],
-        "pack": {"name": pack.name, "manifest_sha256": _sha256(pack / MANIFEST)},
+        "pack": pack,
         "settings": scenario.settings(),
         "versions": {name: version(name) for name in _PACKAGES},
     }
+
+
+def pack_identity(pack: Path) -> dict[str, Any]:
+    """Which pack it is, for `configuration`."""
+    return {"name": pack.name, "manifest_sha256": _sha256(pack / MANIFEST)}
 
 
 def _sha256(path: Path) -> str:

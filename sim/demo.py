@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onboard.mission import Mission
     from sim.flight_scenario import FlightScenario
 
-ALTITUDE_M = 700e3
+ALTITUDE_M = 699e3  # over the mean sphere; over the ellipsoid 691 to 715 km
 DESCENDING_NODE_H = 10.5  # local solar time, as Landsat and Sentinel-2 have it
 SEED = 1
 MISSION_FILE = Path(str(resources.files("sim") / "missions" / "widefield_700km.yaml"))
@@ -54,7 +54,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
         from onboard.mission import load_mission
         from sim.campaign import run_campaign
         from sim.cli import table
-        from sim.configuration import configuration
+        from sim.configuration import configuration, pack_identity
         from sim.crew import LocalCrew
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"'nadir demo' needs {error.name!r}: pip install 'nadir[ground,demo]'") from error
@@ -78,7 +78,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
         plugins.service("mosaic")(mosaic_file),
         partial(Localizer, pack.absolute(), mission.camera),
         out / "campaign",
-        configuration(scenario, [mosaic_file], pack),
+        configuration(scenario, [mosaic_file], pack_identity(pack)),
         LocalCrew(),
         keep_frames=True,
     )
@@ -107,10 +107,10 @@ def daylight_scenario(mission: "Mission", frames: int) -> "FlightScenario":
     from sim.attitude import draw_pointing
     from sim.earth_frames import sun_ecef, utc_times
     from sim.flight_scenario import FlightScenario
-    from sim.kepler_j2_orbit import KeplerJ2Orbit
+    from sim.mean_elements import sun_synchronous
     from sim.scenario import DEFAULT_START, Flight
 
-    orbit = KeplerJ2Orbit.sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START)
+    orbit = sun_synchronous(EARTH_RADIUS_M + ALTITUDE_M, DESCENDING_NODE_H, DEFAULT_START).orbit(DEFAULT_START)
     # Four times as many moments as frames leave enough sunlit ones, spread over more than a day.
     times = utc_times(DEFAULT_START, np.arange(4 * frames) * 86400 / (3 * frames))
     lat, lon, _ = geodetic_from_ecef(orbit.states(times)[0])

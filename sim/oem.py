@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard import mission
 from sim.scenario import Flight
 
 # States as seen from the turning Earth; ITRF2014 and WGS84 axes agree to centimetres.
@@ -51,9 +52,11 @@ def oem_text(flight: Flight, object_name: str, object_id: str, created: datetime
     return "\n".join([*head, *lines]) + "\n"
 
 
-def object_id_of(tle: tuple[str, str] | None) -> str:
-    """The international designator of a TLE as CCSDS writes it (1998-067A); UNKNOWN without one."""
-    designator = "" if tle is None else tle[0][9:17].strip()
+def object_id_of(orbit: mission.Orbit) -> str:
+    """The international designator of a TLE or OMM as CCSDS writes it (1998-067A); UNKNOWN without one."""
+    if orbit.omm is not None:
+        return orbit.omm.get("OBJECT_ID", "UNKNOWN")
+    designator = "" if orbit.tle is None else orbit.tle[0][9:17].strip()
     if len(designator) < 6 or not designator[:5].isdigit():
         return "UNKNOWN"
     year = int(designator[:2])

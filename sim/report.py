@@ -62,7 +62,7 @@ def _big(statistics: Record) -> str:
     entries = [
         (total["solved"], f"of {total['frames']} frames solved", ENDINGS["right"].colour),
         (total["wrong"], f"wrong: at most {_percent(total['wrong_rate']['at_most95'])} of frames, 95 % sure", wrong),
-        (total["no_fix"], "without a fix", ENDINGS["NO_MATCH"].colour),
+        (total["no_fix"], "without a fix", "inherit"),
         (_km(error["median"]), f"median nadir error; 95 %: {_km(error['p95'])}", "inherit"),
         (f"{statistics['latency_ms']['median']:.0f} ms", "median time a frame", "inherit"),
     ]

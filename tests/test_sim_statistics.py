@@ -1,18 +1,29 @@
 """Statistics on constructed fixes: what is wrong must be counted wrong."""
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from onboard.camera import Camera
+from sim.breakdown import BREAKDOWNS, bin_of
+from sim.consistency import BAND_1, BAND_3, consistency
+from sim.first_fix import first_fixes
 from sim.footprint import swath_m
-from sim.statistics import campaign_statistics, classes_of, outcome, right_within_m, wilson_interval
+from sim.proportion import at_most, wilson_interval
+from sim.statistics import campaign_statistics, classes_of, outcome, right_within_m
 
 
-def _truth(index=0, sun=40.0, land=1.0, cloud=0.0):
-    return {"index": index, "sun_elevation_deg": sun, "land_share": land, "cloud_cover": cloud}
+def _truth(index=0, sun=40.0, land=1.0, cloud=0.0, **more):
+    return {
+        "index": index, "group": "orbit", "flight": None, "lat_deg": 12.0, "off_nadir_deg": 0.4,
+        "sun_elevation_deg": sun, "land_share": land, "cloud_cover": cloud,
+    } | more  # fmt: skip
 
 
-def _fix(error_m=None, status="FIX", latency_ms=10.0):
-    return {"status": status, "error_m": error_m, "latency_ms": latency_ms}
+def _fix(error_m=None, status="FIX", latency_ms=10.0, **more):
+    return {
+        "status": status, "error_m": error_m, "latency_ms": latency_ms, "normalised_error2": None, "inliers": 20,
+    } | more  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -32,6 +43,80 @@ def test_wilson_intervals_are_the_published_ones(hits, trials, low, high):
 
 def test_no_trials_say_nothing():
     assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert at_most(0, 0) == 1.0
+
+
+def test_no_wrong_fix_bounds_their_share_by_the_rule_of_three():
+    assert at_most(0, 30_000) == pytest.approx(1e-4, rel=2e-3)
+    assert at_most(0, 100) == pytest.approx(stats.beta.ppf(0.95, 1, 100), rel=1e-9)  # Clopper and Pearson's bound
+    assert at_most(1, 100) == wilson_interval(1, 100)[1]
+
+
+def test_breakdowns_count_every_frame_of_the_earth_once_and_no_other():
+    rng = np.random.default_rng(0)
+    truths = [
+        _truth(i, sun=rng.uniform(-90, 90), land=rng.random(), cloud=rng.random(), lat_deg=rng.uniform(-90, 90),
+               off_nadir_deg=rng.gamma(1.0))
+        for i in range(200)
+    ]  # fmt: skip
+    # The ends of every range, and a frame that does not show the Earth.
+    truths += [_truth(sun=sun, land=end, cloud=end, lat_deg=lat, off_nadir_deg=off)
+               for sun, end, lat, off in ((-90.0, 0.0, -90.0, 0.0), (90.0, 1.0, 90.0, 180.0))]  # fmt: skip
+    truths.append(_truth(lat_deg=None, off_nadir_deg=None, group="garbage"))
+    fixes = [_fix(1e3) if i % 3 else _fix(1e6) for i in range(len(truths) - 1)]
+    report = campaign_statistics(truths, [*fixes, _fix(None)], 400e3)
+    assert set(report["breakdowns"]) == {"latitude", "cloud_cover", "sun_elevation", "land_share", "off_nadir"}
+    for bins in report["breakdowns"].values():
+        assert sum(each["frames"] for each in bins) == 202
+        assert sum(each["wrong"] for each in bins) == report["all"]["wrong"] - 1  # a fix of garbage is wrong
+    assert report["groups"]["garbage"]["wrong"] == 1
+    assert BREAKDOWNS["latitude"].labels[bin_of(-45.0, BREAKDOWNS["latitude"])] == "-45 to -30"
+    assert BREAKDOWNS["cloud_cover"].labels[bin_of(0.199, BREAKDOWNS["cloud_cover"])] == "10 to 20"
+
+
+def test_the_bands_are_those_of_chi_squared():
+    assert stats.chi2.ppf([0.025, 0.975], 3) == pytest.approx(BAND_3, rel=1e-5)
+    assert stats.chi2.ppf([0.025, 0.975], 1) == pytest.approx(BAND_1, rel=1e-3)
+
+
+@pytest.mark.parametrize(("stretch", "inside", "mean"), [(1.0, 0.95, 3.0), (2.0, 0.49, 12.0)])
+def test_honest_covariances_are_told_from_small_ones(stretch, inside, mean):
+    rng = np.random.default_rng(5)
+    sigma = np.array([300.0, 500.0, 900.0])
+    fixes = []
+    for _ in range(4000):
+        error = stretch * sigma * rng.normal(size=3)
+        fixes.append(_fix(1.0, error_neu_m=error.tolist(), sigma_neu_m=sigma.tolist(), inliers=int(rng.integers(4, 60)),
+                          normalised_error2=float(((error / sigma) ** 2).sum())))  # fmt: skip
+    report = consistency(fixes)
+    assert report["joint"]["inside95"] == pytest.approx(inside, abs=0.02)
+    assert report["joint"]["mean"] == pytest.approx(mean, rel=0.04)
+    low, high = report["joint"]["mean_band95"]
+    assert (low < report["joint"]["mean"] < high) == (stretch == 1.0)
+    for axis in ("north", "east", "up"):
+        assert report["axes"][axis]["mean"] == pytest.approx(mean / 3, rel=0.08)
+    assert sum(each["n"] for each in report["by_inliers"]) == 4000
+
+
+def test_the_time_to_the_first_fix_counts_right_ones_only_and_orbits_without():
+    def frame(flight, minute, error_m=None):
+        truth = _truth(flight=flight, time_utc=f"2026-07-01T10:{minute:02d}:00.000000Z")
+        fix = _fix(error_m, "FIX" if error_m else "NO_MATCH")
+        return truth, fix, outcome(fix, 25e3)
+
+    pairs = [
+        frame(0, 0), frame(0, 5, 8e3), frame(0, 9, 2e3),  # found at 5, within 5 km at 9
+        frame(1, 0, 9e5), frame(1, 30), frame(1, 50, 1e3),  # a wrong one first; found after its revolution
+        frame(2, 0), frame(2, 50),  # never
+    ]  # fmt: skip
+    report = first_fixes(pairs, [2400.0, 2400.0, 2400.0])
+    first, second, third = report["flights"]
+    assert (first["first_fix_s"], first["first_accurate_fix_s"]) == (300.0, 540.0)
+    assert (second["first_fix_s"], second["first_was_wrong"]) == (3000.0, True)
+    assert third["first_fix_s"] is None and report["never"] == 1
+    assert report["within_one_revolution"]["value"] == pytest.approx(1 / 3)
+    assert report["median_first_fix_s"] == 1650.0
+    assert first_fixes(pairs, []) is None
 
 
 def test_a_fix_is_right_within_25_km_or_three_hundredths_of_the_swath():
