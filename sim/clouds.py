@@ -57,14 +57,29 @@ class CloudLayer:
 
 
 def cloud_layer(view: View, look: "Look", sun_ecef: Array) -> CloudLayer | None:
-    """The clouds of a look as a view sees them; None under a clear sky."""
-    if look.cloud_cover <= 0:
-        return None
-    kind = CLOUD_KINDS[look.cloud_kind]
+    """The clouds of a look as a view sees them, cirrus above the others; None under a clear sky."""
+    wanted = (look.cloud_kind, look.cloud_cover, look.cloud_seed), ("cirrus", look.cirrus_cover, look.cloud_seed + 20)
+    layers = [
+        _one_layer(CLOUD_KINDS[name], cover, seed, view, look, sun_ecef) for name, cover, seed in wanted if cover > 0
+    ]
+    if len(layers) < 2:
+        return layers[0] if layers else None
+    return _stacked(*layers)
+
+
+def _stacked(low: CloudLayer, high: CloudLayer) -> CloudLayer:
+    """Two layers as one, seen from above."""
+    through = low.opacity * (1 - high.opacity)
+    opacity = through + high.opacity
+    light = through * low.reflectance + high.opacity * high.reflectance
+    return CloudLayer(opacity, light / np.maximum(opacity, np.float32(1e-6)), 1 - (1 - low.shadow) * (1 - high.shadow))
+
+
+def _one_layer(kind: CloudKind, cover: float, seed: int, view: View, look: "Look", sun_ecef: Array) -> CloudLayer:
     x, y = plane_m(view.ecef_m, look.anchor_lat_deg, look.anchor_lon_deg)
-    heading = np.random.default_rng(look.cloud_seed).uniform(0, 2 * np.pi)
-    field = _Field(kind, look.cloud_seed, float(heading))
-    threshold = np.float32(_threshold(kind, min(look.cloud_cover, 0.995)))
+    heading = np.random.default_rng(seed).uniform(0, 2 * np.pi)
+    field = _Field(kind, seed, float(heading))
+    threshold = np.float32(_threshold(kind, min(cover, 0.995)))
 
     # A shadow lies where the cloud towards the Sun stands in the light; one shift serves the whole frame.
     north, east, down = ecef_from_ned(look.anchor_lat_deg, look.anchor_lon_deg).T @ sun_ecef
@@ -89,12 +104,12 @@ def _shade(kind: CloudKind, here: Grid, sunward: Grid, out: CloudLayer) -> None:
     depth = np.maximum(here, 0)
     depth *= sharp
     # What grows with the depth saturates as optical thickness does: no cloud has a flat top.
-    out.opacity[:] = _saturated(np.float32(-2.2) * depth * depth, kind.opacity)
+    out.opacity[:] = _saturated(np.float32(-1.4) * depth * depth, kind.opacity)
     np.multiply(_ramp(sunward * sharp), np.float32(0.75 * kind.opacity), out=out.shadow)
-    depth *= np.float32(-0.6)
+    depth *= np.float32(-0.5)
     # A flank with more cloud on its sunward side is in the shade of it.
     relief = np.clip((here - sunward) * np.float32(0.35), -0.3, 0.3)
-    np.multiply(_saturated(depth, 0.42) + np.float32(0.42), relief + 1, out=out.reflectance)
+    np.multiply(_saturated(depth, 0.52) + np.float32(0.32), relief + 1, out=out.reflectance)
 
 
 @dataclass(frozen=True)
@@ -108,12 +123,12 @@ class _Field:
     def at_pixels(self, view: View, x_m: Grid, y_m: Grid, coarse: int) -> Grid:
         """The field (H, W) of a view, of places in the plane at its nodes."""
         kind, grid, footprint_m = self.kind, view.grid, view.footprint_m
-        weather = FractalNoise(self.seed + 4, 800e3, 0.5, shortest_m=100e3)
+        weather = FractalNoise(self.seed + 4, 600e3, 0.5, shortest_m=50e3)
         fold_m = kind.longest_m / 8
         cos, sin = np.float32(np.cos(self.heading_rad)), np.float32(np.sin(self.heading_rad))
         along: Grid = cos * x_m + sin * y_m
         across: Grid = cos * y_m - sin * x_m
-        overcast = grid.at_pixels(np.float32(0.39) * weather(along, across, footprint_m))
+        overcast = grid.at_pixels(np.float32(0.55) * weather(along, across, footprint_m))
         if kind.warp_m:
             finer = _grid_for(fold_m, view)
             along, across, footprint_m = (grid.at_nodes(values, finer) for values in (along, across, footprint_m))
@@ -129,7 +144,7 @@ class _Field:
             small = FractalNoise(self.seed + 5, kind.longest_m / 6, 0.15)
             body = (_CELL_MEAN - np.abs(body)) * np.float32(0.8 * kind.cells / _CELL_DEVIATION)
             body += np.float32(0.6) * small.at_pixels(grid, along, across, footprint_m, coarse)
-        body *= np.float32(0.92)
+        body *= np.float32(0.835)
         # Weather on the large scale decides where the small clouds stand.
         body += overcast
         return body

@@ -18,6 +18,7 @@ class Look:
     """Air, clouds, water and sensor of a frame. The default is a clear day seen by a good camera.
 
     aerosol: optical depth at 550 nm; cloud_kind: a key of CLOUD_KINDS; cloud_cover: 0 to 1, the expected share;
+    cirrus_cover: likewise, of thin clouds above them;
     cloud_seed: with the anchor (degrees, on the sphere) it fixes every cloud; vegetation_nir: reflectance of leaves
     at 800 nm; wind_m_s: roughens water; mix (3, 4): sensor colours from red, green, blue, nir; exposure: factor on
     the automatic exposure; gamma: of the tone curve; vignetting: loss of light in the corners; blur_px: sigma of
@@ -35,6 +36,7 @@ class Look:
     cloud_kind: str = "cumulus"
     cloud_cover: float = 0.0
     cloud_seed: int = 0
+    cirrus_cover: float = 0.0
     anchor_lat_deg: float = 0.0
     anchor_lon_deg: float = 0.0
     vegetation_nir: float = 0.32
@@ -81,6 +83,7 @@ def draw_look(
         cloud_kind=kinds[int(rng.integers(len(kinds)))],
         cloud_cover=drawn_cover if cloud_cover is None else float(cloud_cover),
         cloud_seed=int(rng.integers(2**31)),
+        cirrus_cover=float(rng.uniform(0.0, 0.6)) if cloud_cover != 0 and rng.random() < 0.3 else 0.0,
         anchor_lat_deg=float(anchor_lat_deg),
         anchor_lon_deg=float(anchor_lon_deg),
         vegetation_nir=float(rng.uniform(0.2, 0.42)),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The automatic exposure goes part of the way to bring the mean to MEAN_LEVEL of full scale, keeps the brightest tenth
 # below BRIGHT_LEVEL, and never multiplies light by more than MAX_GAIN: night stays night.
-MEAN_LEVEL, ADAPTATION, BRIGHT_LEVEL, MAX_GAIN = 0.24, 0.85, 0.85, 8.0
+MEAN_LEVEL, ADAPTATION, BRIGHT_LEVEL, MAX_GAIN = 0.24, 0.85, 0.85, 16.0
 EARTH_GM_M3_S2 = 3.986004418e14
 _STILL_PX = 0.05  # motion below this is not drawn
 _SHARPEN_SIGMA_PX = 1.0
