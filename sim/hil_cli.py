@@ -1,0 +1,80 @@
+"""``nadir sim hil``: drive a runtime at the other end of a socket through an orbit, and check every answer."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from onboard import plugins
+from onboard.errors import MissingPackageError
+from sim.errors import SimError
+from sim.pointing import add_pointing_options, pointing_of
+
+
+def add_hil(actions: argparse._SubParsersAction) -> None:
+    verb = actions.add_parser("hil", help="hardware in the loop: fly an orbit against 'nadir serve'")
+    verb.add_argument("--target", required=True, metavar="ADDR", help="such as tcp://192.168.1.20:5555")
+    verb.add_argument("--mission", required=True, type=Path, metavar="M.yaml", help="the one of the target's pack")
+    verb.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what the camera sees")
+    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun goes on where it stopped")
+    verb.add_argument(
+        "--rate", choices=("fast", "realtime"), default="fast",
+        help="fast: the next frame when the answer is there; realtime: by the orbit's clock (default: %(default)s)",
+    )  # fmt: skip
+    verb.add_argument("--frames", type=int, default=100, metavar="N", help="how many (default: %(default)s)")
+    verb.add_argument(
+        "--every-s", type=float, default=60.0, metavar="S", help="seconds between frames (default: %(default)s)"
+    )
+    verb.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
+    verb.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
+    verb.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
+    verb.add_argument("--timeout-s", type=float, default=5.0, help="for an answer (default: %(default)s)")
+    verb.add_argument("--restart-s", type=float, default=60.0, help="for a silent target (default: %(default)s)")
+    add_pointing_options(verb)
+    verb.add_argument("--workers", type=int, metavar="N", help="processes that render (default: one a core)")
+    verb.add_argument("--json", action="store_true", help="the statistics on stdout")
+    verb.set_defaults(run=run_hil_verb)
+
+
+def run_hil_verb(arguments: argparse.Namespace) -> int:
+    """Exit code 1 if any fix was wrong."""
+    for name in ("timeout_s", "restart_s"):
+        if not getattr(arguments, name) > 0:
+            raise SimError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must be positive")
+    if arguments.seed < 0:
+        raise SimError(f"seed {arguments.seed} is negative")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise SimError(f"--workers {arguments.workers}: at least one is needed")
+    try:
+        # Here and not above: `nadir localize` must start without astropy and ZeroMQ.
+        from onboard.mission import load_mission
+        from sim.cli import table, utc_time
+        from sim.configuration import configuration
+        from sim.crew import LocalCrew
+        from sim.flight_scenario import draw_scenario
+        from sim.hil import greet, run_hil, way_text
+        from sim.hil_drive import Patience
+        from sim.target import Target
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+
+    mission = load_mission(arguments.mission)
+    mosaic = plugins.service("mosaic")(*arguments.mosaic)
+    start = None if arguments.start is None else utc_time(arguments.start)
+    scenario = draw_scenario(
+        mission, arguments.frames, arguments.every_s, arguments.seed, start, arguments.clouds, pointing_of(arguments)
+    )
+    with Target(arguments.target) as target:
+        pack = {"manifest_sha256": greet(target, mission.name)["pack"]["manifest_sha256"]}
+        config = configuration(scenario, arguments.mosaic, pack) | {"rate": arguments.rate}
+        patience = Patience(arguments.timeout_s, arguments.restart_s)
+        realtime = arguments.rate == "realtime"
+        statistics = run_hil(
+            scenario, mosaic, target, arguments.out, config, LocalCrew(arguments.workers), realtime, patience
+        )
+    if arguments.json:
+        print(json.dumps(statistics))
+    print(table(statistics), file=sys.stderr)
+    print(way_text(statistics["hil"]), file=sys.stderr)
+    print(f"look at {arguments.out}/report.html; hil.json, fixes.jsonl, truth.jsonl, frames/", file=sys.stderr)
+    return 1 if statistics["all"]["wrong"] else 0
