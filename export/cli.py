@@ -1,9 +1,10 @@
-"""``nadir export train | quantize | evaluate``: each a stage from files to files that can be rerun alone."""
+"""``nadir export train | pairs | local | quantize | evaluate``: stages from files to files that can be rerun alone."""
 
 import argparse
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,22 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--span-km", type=float, default=320.0, help="ground seen by the network (%(default)s)")
     train.add_argument("--threads", type=int, default=2)
     train.set_defaults(run=run_train)
+
+    pairs = actions.add_parser("pairs", help="simulated frames to pairs of patches, the descriptor's training data")
+    pairs.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif")
+    pairs.add_argument("--out", type=Path, required=True, metavar="DIR", help="of shards; resumed from them")
+    pairs.add_argument("--places", type=int, default=1000, help="four frames at each (default: %(default)s)")
+    pairs.add_argument("--gsd-m", type=float, default=930.0, help="of the catalogue (default: %(default)s)")
+    pairs.add_argument("--seed", type=int, default=0)
+    pairs.set_defaults(run=run_pairs)
+
+    local = actions.add_parser("local", help="pairs to descriptor.onnx, the network that describes keypoints")
+    local.add_argument("--pairs", type=Path, required=True, metavar="DIR")
+    local.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
+    local.add_argument("--steps", type=int, default=6000, help="of 512 pairs (default: %(default)s)")
+    local.add_argument("--threads", type=int, default=2)
+    local.add_argument("--seed", type=int, default=0)
+    local.set_defaults(run=run_local)
 
     quantize = actions.add_parser("quantize", help="encoder.onnx to INT8 (explicit Q/DQ)")
     _earth_arguments(quantize)
@@ -70,6 +87,41 @@ def run_train(arguments: argparse.Namespace) -> int:
     state = fit(_studio(arguments, network.span_m, network.size), network, train, arguments.out)
     write_onnx(state.network, network, arguments.out / "encoder.onnx")
     print(f"{arguments.out / 'encoder.onnx'}: written", file=sys.stderr)
+    return 0
+
+
+def run_pairs(arguments: argparse.Namespace) -> int:
+    from export.pair_store import PairSettings, write_pairs
+
+    settings = PairSettings(gsd_m=arguments.gsd_m, places=arguments.places, seed=arguments.seed)
+    with _bar("places", arguments.places) as bar:
+
+        def show(done: int, total: int, pairs: int) -> None:
+            bar.update(done - bar.n)
+            bar.set_postfix(pairs=pairs)
+
+        write_pairs(arguments.mosaic, settings, arguments.out, show)
+    return 0
+
+
+def run_local(arguments: argparse.Namespace) -> int:
+    try:
+        import torch
+
+        from export.pair_store import read_pairs
+        from export.patch_evaluate import inner_patches, report_patches
+        from export.patch_network import write_descriptor
+        from export.patch_train import PatchTrainSettings, fit_patches
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    torch.set_num_threads(arguments.threads)
+    train = PatchTrainSettings(steps=arguments.steps, seed=arguments.seed)
+    network = fit_patches(read_pairs(arguments.pairs, "shard"), train, arguments.out)
+    held_out = read_pairs(arguments.pairs, "held-out")
+    report = report_patches(*(network.encode(inner_patches(side)) for side in (held_out.frame, held_out.map)))
+    _write_json(arguments.out / "report.json", asdict(report))
+    write_descriptor(network, report.likeness, arguments.out / "descriptor.onnx")
+    print(f"{arguments.out / 'descriptor.onnx'}: {report}", file=sys.stderr)
     return 0
 
 

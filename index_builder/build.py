@@ -18,20 +18,22 @@ from onboard.landmarks import to_arrays
 from onboard.mission import Mission
 from onboard.search import Search
 
-DESCRIPTOR_PARTS = 64  # 4-bit codes a descriptor: 32 bytes; half of that costs a frame in nine (docs/results.md)
+DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/results.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
-_LIST_BYTES = 128 * 2 + 4
 _OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, array headers
+
+NETWORK = "descriptor.onnx"  # its name in the pack
 
 
 @dataclass(frozen=True)
 class BuildOptions:
     """budget_mb: MiB of the whole pack, the mission's when None; calibration_frames: mirrored views that set the
-    acceptance; encoder: an ONNX network to carry."""
+    acceptance; network: describes the landmarks and is carried along, RootSIFT when None."""
 
     budget_mb: float | None = None
     calibration_frames: int = 600
     seed: int = 0
+    network: Path | None = None
 
 
 def build_pack(
@@ -48,25 +50,31 @@ def build_pack(
         )
     work = out.with_name(out.name + ".work")
     landmarks = extract_landmarks(
-        mosaic, mission.latitude_band_deg, mission.gsd_m, work, lambda done, total: progress("extract", done, total)
-    )
-    if len(landmarks) == 0:
+        mosaic, mission.latitude_band_deg, mission.gsd_m, options.network, work,
+        lambda done, total: progress("extract", done, total),
+    )  # fmt: skip
+    if landmarks is None:
         raise MosaicError(
             f"no land between latitudes {mission.latitude_band_deg} in {', '.join(map(str, mosaic.paths))}"
         )
     budget = (options.budget_mb or mission.pack_mb) * 2**20
-    count, lists = _size_for(budget, len(landmarks))
+    dimension = landmarks.descriptors.shape[1]
+    carried = 0 if options.network is None else options.network.stat().st_size
+    count, lists = _size_for(budget - carried, dimension, len(landmarks))
     progress("select", 0, 1)
     landmarks = landmarks[evenly_spread(landmarks.lat_deg, landmarks.lon_deg, landmarks.response, count)]
     progress("quantize", 0, 1)
-    quantized = quantize(landmarks.descriptors, DESCRIPTOR_PARTS, lists, options.seed)
+    quantized = quantize(landmarks.descriptors, dimension // DIMENSIONS_A_CODE, lists, options.seed)
     landmarks = landmarks[quantized.order]
 
     search = Search(bin_m=27 * mission.gsd_m)
     writer = PackWriter(out, mission)
+    if options.network is not None:
+        writer.add_file(options.network, NETWORK)
     writer.manifest.update(
         seed=options.seed,
         landmarks=len(landmarks),
+        descriptor_network=None if options.network is None else NETWORK,
         search=asdict(search),
         acceptance=Acceptance.none(mission.false_fix_probability).to_plain(),
         mosaics=mosaic.provenance(),
@@ -92,12 +100,13 @@ def build_pack(
     return acceptance
 
 
-def _size_for(budget: float, available: int) -> tuple[int, int]:
-    """How many landmarks and how many inverted lists fit the budget."""
-    each = _PLACE_BYTES + DESCRIPTOR_PARTS // 2
+def _size_for(budget: float, dimension: int, available: int) -> tuple[int, int]:
+    """How many landmarks, described by so many numbers, and how many inverted lists fit the budget."""
+    each = _PLACE_BYTES + dimension // DIMENSIONS_A_CODE // 2
+    list_bytes = 2 * dimension + 4
     count = min(available, int((budget - _OVERHEAD_BYTES) / each))
     lists = 2 ** int(np.clip(np.round(np.log2(4 * np.sqrt(max(count, 1)))), 4, 10))
-    count = min(available, int((budget - _OVERHEAD_BYTES - lists * _LIST_BYTES) / each))
+    count = min(available, int((budget - _OVERHEAD_BYTES - lists * list_bytes) / each))
     if count < 1000:
         raise BudgetError(
             f"{budget / 2**20:g} MiB hold {max(count, 0)} of {available} landmarks, 1000 are the least; "

@@ -23,6 +23,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     build.add_argument("--out", required=True, type=Path, metavar="PACK")
     build.add_argument("--budget-mb", type=float, help="MiB of the whole pack (default: the mission's)")
     build.add_argument("--calibration-frames", type=int, default=600, help="mirrored views (default: %(default)s)")
+    build.add_argument("--network", type=Path, metavar="NET.onnx", help="describes the landmarks (default: RootSIFT)")
     build.add_argument("--seed", type=int, default=0)
     build.set_defaults(run=run_build)
 
@@ -35,7 +36,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 
 def run_build(arguments: argparse.Namespace) -> int:
     mission = load_mission(arguments.mission)
-    options = BuildOptions(arguments.budget_mb, arguments.calibration_frames, arguments.seed)
+    options = BuildOptions(arguments.budget_mb, arguments.calibration_frames, arguments.seed, arguments.network)
     bars = Bars()
     acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, bars)
     bars.close()

@@ -12,22 +12,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from index_builder import tiles as tiles_module
 from index_builder.mosaic import Mosaic
 from index_builder.tiles import Tile, read_tile, tiles_of
+from onboard import describer as describer_module
+from onboard import features as features_module
+from onboard import patches as patches_module
+from onboard.describer import Describer, PatchNetwork, RootSift
 from onboard.features import extract
+
+# What a stored tile depends on, besides the mosaic: its own code.
+_DESCRIBING = (tiles_module, features_module, describer_module, patches_module)
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
     """Raw landmarks: lat_deg, lon_deg float64 (N,); angle_deg float32, clockwise from east as on a map; scale_px and
-    response float32; descriptors uint8 (N, D), unit vectors times 255."""
+    response float32; descriptors float16 (N, D), unit vectors."""
 
     lat_deg: NDArray[np.float64]
     lon_deg: NDArray[np.float64]
     angle_deg: NDArray[np.float32]
     scale_px: NDArray[np.float32]
     response: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
+    descriptors: NDArray[np.float16]
 
     def __len__(self) -> int:
         return len(self.lat_deg)
@@ -42,12 +50,12 @@ class Landmarks:
         )
 
 
-def landmarks_of_tile(mosaic: Mosaic, tile: Tile, gsd_m: float) -> Landmarks | None:
+def landmarks_of_tile(mosaic: Mosaic, tile: Tile, gsd_m: float, describer: Describer) -> Landmarks | None:
     """All landmarks whose place lies in the tile; None when there are none."""
     local = read_tile(mosaic, tile, gsd_m)
     if local is None:
         return None
-    features = extract(local.rgb, np.ones(local.mask.shape, bool))
+    features = extract(local.rgb, np.ones(local.mask.shape, bool), describer)
     column, row = np.rint(features.xy.T).astype(int)
     features = features[local.mask[row.clip(0, local.mask.shape[0] - 1), column.clip(0, local.mask.shape[1] - 1)]]
     if len(features) == 0:
@@ -59,23 +67,29 @@ def landmarks_of_tile(mosaic: Mosaic, tile: Tile, gsd_m: float) -> Landmarks | N
         ((features.angle_deg + turn) % 360).astype(np.float32),
         features.scale_px,
         features.response,
-        np.round(features.descriptors * 255).clip(0, 255).astype(np.uint8),
+        features.descriptors.astype(np.float16),
     )
     inside = tile.holds(lat, lon)
     return landmarks[inside] if inside.any() else None
 
 
 def extract_landmarks(
-    mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float, work: Path, progress: Callable[[int, int], None]
-) -> Landmarks:
-    """Landmarks of a latitude band. Finished tiles are kept in ``work`` and not done again.
+    mosaic: Mosaic,
+    band_deg: tuple[float, float],
+    gsd_m: float,
+    network: Path | None,
+    work: Path,
+    progress: Callable[[int, int], None],
+) -> Landmarks | None:
+    """Landmarks of a latitude band, None when it has none. Finished tiles are kept in ``work`` and not done again.
 
+    network: a descriptor network's file, RootSIFT when None.
     ``progress`` is called with the tiles done and their number.
     """
     tiles = tiles_of(band_deg, gsd_m)
-    store = work / _fingerprint(mosaic, band_deg, gsd_m)
+    store = work / _fingerprint(mosaic, band_deg, gsd_m, network)
     store.mkdir(parents=True, exist_ok=True)
-    parts: dict[int, Landmarks] = {}
+    parts: dict[int, Landmarks | None] = {}
     todo = []
     for number in range(len(tiles)):
         if (store / f"{number}.npz").exists():
@@ -86,29 +100,32 @@ def extract_landmarks(
     if todo:
         workers = os.cpu_count() or 1
         # Forked workers would inherit faiss's and OpenCV's thread pools in an unknown state.
-        with get_context("spawn").Pool(workers, _start_worker, (mosaic, tiles, gsd_m, store)) as pool:
+        with get_context("spawn").Pool(workers, _start_worker, (mosaic, tiles, gsd_m, network, store)) as pool:
             for done, number in enumerate(pool.imap_unordered(_work, todo), len(tiles) - len(todo) + 1):
                 parts[number] = _load(store / f"{number}.npz")
                 progress(done, len(tiles))
-    return Landmarks.concatenate([parts[number] for number in sorted(parts)])
+    found = [part for _, part in sorted(parts.items()) if part is not None]
+    return Landmarks.concatenate(found) if found else None
 
 
-def _fingerprint(mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float) -> str:
+def _fingerprint(mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float, network: Path | None) -> str:
     files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in mosaic.paths]
-    code = [(Path(__file__).parent / "tiles.py").read_text(), Path(extract.__code__.co_filename).read_text()]
-    return hashlib.sha256(json.dumps([files, band_deg, gsd_m, code, cv2.__version__]).encode()).hexdigest()[:16]
+    code = [Path(str(module.__file__)).read_text() for module in _DESCRIBING]
+    model = None if network is None else hashlib.sha256(network.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps([files, band_deg, gsd_m, code, model, cv2.__version__]).encode()).hexdigest()[:16]
 
 
 _worker: dict = {}
 
 
-def _start_worker(mosaic: Mosaic, tiles: list[Tile], gsd_m: float, store: Path) -> None:
+def _start_worker(mosaic: Mosaic, tiles: list[Tile], gsd_m: float, network: Path | None, store: Path) -> None:
     cv2.setNumThreads(1)
-    _worker.update(mosaic=mosaic, tiles=tiles, gsd_m=gsd_m, store=store)
+    describer = RootSift() if network is None else PatchNetwork(network, threads=1)
+    _worker.update(mosaic=mosaic, tiles=tiles, gsd_m=gsd_m, describer=describer, store=store)
 
 
 def _work(number: int) -> int:
-    found = landmarks_of_tile(_worker["mosaic"], _worker["tiles"][number], _worker["gsd_m"])
+    found = landmarks_of_tile(_worker["mosaic"], _worker["tiles"][number], _worker["gsd_m"], _worker["describer"])
     target = _worker["store"] / f"{number}.npz"
     part = target.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as stream:
@@ -117,11 +134,6 @@ def _work(number: int) -> int:
     return number
 
 
-def _load(path: Path) -> Landmarks:
+def _load(path: Path) -> Landmarks | None:
     with np.load(path) as data:
-        if not data.files:
-            empty = np.empty(0, np.float32)
-            return Landmarks(
-                empty.astype(float), empty.astype(float), empty, empty, empty, np.empty((0, 128), np.uint8)
-            )
-        return Landmarks(**{name: data[name] for name in data.files})
+        return Landmarks(**{name: data[name] for name in data.files}) if data.files else None

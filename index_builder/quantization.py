@@ -21,12 +21,12 @@ class Quantized:
     codebook: NDArray[np.float16]
 
 
-def quantize(descriptors: NDArray[np.uint8], parts: int, lists: int, seed: int) -> Quantized:
-    """Product-quantize descriptors (N, D), bytes of 1/255, with ``parts`` 4-bit codes each (Jegou et al. 2011)."""
+def quantize(descriptors: NDArray[np.float16], parts: int, lists: int, seed: int) -> Quantized:
+    """Product-quantize descriptors (N, D) with ``parts`` 4-bit codes each (Jegou et al. 2011)."""
     count, dimension = descriptors.shape
     rng = np.random.default_rng(seed)
     sample = np.sort(rng.choice(count, min(count, _TRAINING_SAMPLE), replace=False))
-    training = descriptors[sample].astype(np.float32) / np.float32(255)
+    training = descriptors[sample].astype(np.float32)
 
     kmeans = faiss.Kmeans(dimension, lists, niter=12, seed=seed, max_points_per_centroid=256, min_points_per_centroid=1)
     kmeans.train(training)
@@ -42,7 +42,7 @@ def quantize(descriptors: NDArray[np.uint8], parts: int, lists: int, seed: int) 
 
     assigned, codes = [], []
     for start in range(0, count, 65536):
-        block = descriptors[start : start + 65536].astype(np.float32) / np.float32(255)
+        block = descriptors[start : start + 65536].astype(np.float32)
         assigned.append(finder.search(block, 1)[1][:, 0])
         codes.append(quantizer.compute_codes(block))
     listed = np.concatenate(assigned)

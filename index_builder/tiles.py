@@ -62,6 +62,14 @@ class LocalMap:
         back = azimuth_deg(lat, lon, *self.centre_deg)
         return lat, lon, np.where(np.hypot(right, down) < 1.0, 0.0, back + 180.0 - bearing)
 
+    def pixels(self, lat_deg: Array, lon_deg: Array) -> Array:
+        """Pixels (N, 2) of places; the inverse of `geodetic`."""
+        height, width = self.rgb.shape[:2]
+        bearing = np.radians(azimuth_deg(*self.centre_deg, lat_deg, lon_deg))
+        way_px = distance_m(*self.centre_deg, lat_deg, lon_deg) / self.gsd_m
+        offset = np.column_stack([way_px * np.sin(bearing), -way_px * np.cos(bearing)])
+        return offset + np.array([width - 1, height - 1]) / 2
+
 
 def tiles_of(band_deg: tuple[float, float], gsd_m: float) -> list[Tile]:
     """Tiles of about 600 pixels a side that cover a latitude band."""

@@ -1,4 +1,4 @@
-"""Local features: RootSIFT (Arandjelovic and Zisserman, CVPR 2012) on locally normalised luminance."""
+"""Local features: keypoints of SIFT (Lowe, IJCV 2004) on locally normalised luminance, described as the pack says."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-DESCRIPTOR_DIM = 128
+from onboard.describer import Describer
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +14,7 @@ class Features:
     """Keypoints of one picture, strongest first.
 
     xy (N, 2) float32 pixels; angle_deg (N,) float32, clockwise from +x as the picture is seen; scale_px (N,)
-    float32, diameter of SIFT's neighbourhood; response (N,) float32; descriptors (N, 128) float32 of unit length.
+    float32, diameter of SIFT's neighbourhood; response (N,) float32; descriptors (N, D) float32 of unit length.
     """
 
     xy: NDArray[np.float32]
@@ -39,30 +39,30 @@ _CONTRAST_THRESHOLD = 0.005
 _EDGE_THRESHOLD = 20.0
 # The finest keypoints repeat half as often between map and frame as all others (docs/results.md).
 _FINEST_PX = 2.0
-# Twice SIFT's usual support: seen from orbit the ground is flat, so that a wider neighbourhood only adds what tells
-# one place from another (docs/results.md: a third more votes for the right place).
-_SUPPORT = 2.0
 # Tiles of contrast equalisation, in pixels, the same on map and frame so that both look alike.
 _TILE_PX = 64
 _CLIP_LIMIT = 4.0
 
 
-def equalised_luminance(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Contrast-limited adaptive equalisation (CLAHE, Zuiderveld 1994) of BT.601 luminance, (H, W) uint8.
-
-    Masked pixels take the blurred value of their surroundings, so that a rim makes no edge.
-    """
+def luminance(rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """BT.601 luminance (H, W) uint8. Masked pixels take the blurred value of their surroundings, so that a rim makes no
+    edge."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    if not mask.all():
-        share = cv2.boxFilter(mask.astype(np.float32), -1, (_TILE_PX + 1, _TILE_PX + 1))
-        total = cv2.boxFilter(np.where(mask, grey, 0).astype(np.float32), -1, (_TILE_PX + 1, _TILE_PX + 1))
-        grey = np.where(mask, grey, (total / np.maximum(share, 1e-3)).astype(np.uint8))
+    if mask.all():
+        return grey
+    share = cv2.boxFilter(mask.astype(np.float32), -1, (_TILE_PX + 1, _TILE_PX + 1))
+    total = cv2.boxFilter(np.where(mask, grey, 0).astype(np.float32), -1, (_TILE_PX + 1, _TILE_PX + 1))
+    return np.where(mask, grey, (total / np.maximum(share, 1e-3)).astype(np.uint8))
+
+
+def equalised(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Contrast-limited adaptive equalisation (CLAHE, Zuiderveld 1994) of luminance (H, W)."""
     tiles = (max(1, round(grey.shape[1] / _TILE_PX)), max(1, round(grey.shape[0] / _TILE_PX)))
     return cv2.createCLAHE(_CLIP_LIMIT, tiles).apply(grey)
 
 
-def extract(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], limit: int = 0) -> Features:
-    """Features of an RGB uint8 picture (H, W, 3) where ``mask`` (H, W) is True; the ``limit`` strongest (0: all)."""
+def detect(even: NDArray[np.uint8], mask: NDArray[np.bool_], limit: int = 0) -> list[cv2.KeyPoint]:
+    """Keypoints of equalised luminance (H, W) where ``mask`` is True, strongest first; at most ``limit`` (0: all)."""
     # Without precise upscaling every keypoint lies a quarter of a pixel too far right and down, which a turned frame
     # does not cancel: half a pixel of the map in the position.
     sift = cv2.SIFT_create(
@@ -71,23 +71,25 @@ def extract(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], limit: int = 0) -> 
         edgeThreshold=_EDGE_THRESHOLD,
         enable_precise_upscale=True,
     )
-    grey = equalised_luminance(rgb, mask)
-    keypoints = [point for point in sift.detect(grey, mask.astype(np.uint8)) if point.size >= _FINEST_PX]
+    keypoints = [point for point in sift.detect(even, mask.astype(np.uint8)) if point.size >= _FINEST_PX]
+    return sorted(keypoints, key=lambda point: -point.response)
+
+
+def extract(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], describer: Describer, limit: int = 0) -> Features:
+    """Features of an RGB uint8 picture (H, W, 3) where ``mask`` (H, W) is True; the ``limit`` strongest (0: all)."""
+    grey = luminance(rgb, mask)
+    even = equalised(grey)
+    keypoints = detect(even, mask, limit)
     if not keypoints:
         empty = np.empty(0, np.float32)
-        return Features(np.empty((0, 2), np.float32), empty, empty, empty, np.empty((0, DESCRIPTOR_DIM), np.float32))
-    scale_px = np.array([point.size for point in keypoints], np.float32)
-    for point in keypoints:
-        point.size *= _SUPPORT
-    keypoints, descriptors = sift.compute(grey, keypoints)
-    features = Features(
+        return Features(np.empty((0, 2), np.float32), empty, empty, empty, np.empty((0, describer.dim), np.float32))
+    return Features(
         xy=np.array([point.pt for point in keypoints], np.float32),
         angle_deg=np.array([point.angle for point in keypoints], np.float32),
-        scale_px=scale_px,
+        scale_px=np.array([point.size for point in keypoints], np.float32),
         response=np.array([point.response for point in keypoints], np.float32),
-        descriptors=np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1.0)),
+        descriptors=describer.describe(grey, even, keypoints),
     )
-    return features[np.argsort(-features.response, kind="stable")]
 
 
 def shrink_mask(mask: NDArray[np.bool_], margin_px: int) -> NDArray[np.bool_]:

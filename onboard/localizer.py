@@ -13,6 +13,8 @@ from onboard.acceptance import Acceptance
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.clock import Clock
+from onboard.describer import Describer, PatchNetwork, RootSift
+from onboard.errors import PackError
 from onboard.features import extract, shrink_mask
 from onboard.fix import Attitude, Fix, Prior, Status, no_fix
 from onboard.geodesy import (
@@ -60,8 +62,11 @@ class Localizer:
         self.search = Search.from_plain(self.pack.manifest.get("search", {}))
         self.acceptance = Acceptance.from_plain(self.pack.manifest.get("acceptance", {}))
         self.catalogue = _catalogue(self.pack)
+        self.describer = _describer(self.pack)
+        if self.describer.dim != self.catalogue.coarse.shape[1]:
+            raise PackError(f"{self.pack.path}: its landmarks are not described by its network; rebuild the pack")
         self._index = search_index(self.catalogue, self.search.probes)
-        self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio)
+        self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio, self.describer.likeness)
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
 
@@ -131,7 +136,8 @@ class Localizer:
 
     def view_of_rectified(self, rectified: Rectified, camera: Camera, altitude_m: float) -> View:
         """The features of a rectified frame, and the camera pixels they came from."""
-        features = extract(rectified.image, shrink_mask(rectified.mask, _RIM_PX), self.search.features)
+        seen = shrink_mask(rectified.mask, _RIM_PX)
+        features = extract(rectified.image, seen, self.describer, self.search.features)
         ground_m = rectified.ground_m(features.xy.astype(np.float64))
         pixels = camera.project(ground_to_camera(ground_m, altitude_m))
         return view_of(features, ground_m, pixels, _SPOT_PX * self.mission.gsd_m)
@@ -266,6 +272,12 @@ def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: 
         timestamp_ns=timestamp_ns,
         timings_ms=clock.timings_ms,
     )
+
+
+def _describer(pack: Pack) -> Describer:
+    """What described the pack's landmarks, as its manifest says."""
+    network = pack.manifest.get("descriptor_network")
+    return RootSift() if network is None else PatchNetwork(pack.file(str(network)), _THREADS)
 
 
 def _catalogue(pack: Pack) -> Catalogue:

@@ -44,6 +44,12 @@ class Pack:
             raise PackError(f"{self.path}: has no {file}; rebuild it with 'nadir index build'")
         return _array(self.files[file], f"{self.path}/{file}")
 
+    def file(self, name: str) -> bytes:
+        """The bytes of a file, checked when the pack was opened."""
+        if name not in self.files:
+            raise PackError(f"{self.path}: has no {name}; rebuild it with 'nadir index build'")
+        return bytes(self.files[name])
+
     @property
     def size(self) -> int:
         """Bytes of all files, manifest included."""

@@ -24,9 +24,6 @@ _TOLERANCE_PX = 3
 _BASE_PX = 30
 _MAX_HYPOTHESES = 500
 _SECTORS = int(360 // MAX_KEYPOINT_TURN_DEG)
-# Likeness (cosine) of a feature to a decoded landmark at which a match starts to speak for a place, and at which it
-# says all it can. Matches of a right place centre on 0.94, chance ones on 0.87 (docs/results.md).
-_LIKENESS = (0.80, 0.94)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +38,14 @@ class Consensus:
 
 
 class Verifier:
-    """Verification against one catalogue; the landmarks are ordered by latitude once, to cut neighbourhoods fast."""
+    """Verification against one catalogue; the landmarks are ordered by latitude once, to cut neighbourhoods fast.
 
-    def __init__(self, catalogue: Catalogue, gsd_m: float, scale_ratio: float) -> None:
-        self._catalogue, self._gsd_m, self._scale_ratio = catalogue, gsd_m, scale_ratio
+    likeness: cosines of a feature to a decoded landmark at which a match starts to speak for a place, and at which it
+    says all it can (`Describer.likeness`).
+    """
+
+    def __init__(self, catalogue: Catalogue, gsd_m: float, scale_ratio: float, likeness: tuple[float, float]) -> None:
+        self._catalogue, self._gsd_m, self._scale_ratio, self._likeness = catalogue, gsd_m, scale_ratio, likeness
         self._reach_m = _REACH_PX * gsd_m
         self._by_z = np.argsort(catalogue.unit[:, 2], kind="stable")
         self._z = catalogue.unit[self._by_z, 2]
@@ -73,9 +74,11 @@ class Verifier:
         feature, landmark = self._possible_pairs(view, numbers, offsets, angle_deg)
         descriptors = self._catalogue.decode(numbers)
         likeness = np.einsum("ij,ij->i", view.features.descriptors[feature], descriptors[landmark])
-        mutual = _mutual(feature, landmark, likeness, len(view), len(numbers)) & (likeness > _LIKENESS[0])
+        low_likeness, high_likeness = self._likeness
+        mutual = _mutual(feature, landmark, likeness, len(view), len(numbers)) & (likeness > low_likeness)
         feature, landmark = feature[mutual], landmark[mutual]
-        weight = np.minimum(1.0, (likeness[mutual] - _LIKENESS[0]) / (_LIKENESS[1] - _LIKENESS[0])).astype(np.float32)
+        certainty = (likeness[mutual] - low_likeness) / (high_likeness - low_likeness)
+        weight = np.minimum(1.0, certainty).astype(np.float32)
         matches = Matches(feature, numbers[landmark])
         keys = matches.keys()
         weight += worldwide[np.searchsorted(worldwide, keys).clip(0, len(worldwide) - 1)] == keys

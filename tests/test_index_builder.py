@@ -106,11 +106,11 @@ def test_local_maps_know_their_places(blue_marble: Path) -> None:
 
 def test_extraction_resumes_and_repeats(blue_marble: Path, tmp_path: Path) -> None:
     mosaic, steps = Mosaic(blue_marble), []
-    first = extract_landmarks(mosaic, (30.0, 45.0), 7400.0, tmp_path, lambda done, total: steps.append(done))
+    first = extract_landmarks(mosaic, (30.0, 45.0), 7400.0, None, tmp_path, lambda done, total: steps.append(done))
     kept = sorted(tmp_path.rglob("*.npz"))
     stamp = kept[1].stat().st_mtime_ns
     kept[0].unlink()  # as if killed before this tile was done
-    again = extract_landmarks(mosaic, (30.0, 45.0), 7400.0, tmp_path, lambda done, total: None)
+    again = extract_landmarks(mosaic, (30.0, 45.0), 7400.0, None, tmp_path, lambda done, total: None)
     assert (
         len(first) > 3000 and (first.lat_deg == again.lat_deg).all() and (first.descriptors == again.descriptors).all()
     )

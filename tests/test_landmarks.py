@@ -7,6 +7,7 @@ import pytest
 from index_builder.quantization import quantize
 from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
+from onboard.describer import RootSift
 from onboard.features import Features, extract
 from onboard.geodesy import EARTH_RADIUS_M, azimuth_deg, destination, distance_m, unit_from_latlon
 from onboard.landmarks import Catalogue, search_index, to_arrays
@@ -29,7 +30,7 @@ def world(lat: float, lon: float, heading: float, rng: np.random.Generator) -> t
     descriptors = rng.random((count + others, 128)).astype(np.float32)
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
     far_lat, far_lon = np.degrees(np.arcsin(rng.uniform(-1, 1, others))), rng.uniform(-180, 180, others)
-    quantized = quantize(np.round(descriptors * 255).astype(np.uint8), 64, 16, 0)
+    quantized = quantize(descriptors.astype(np.float16), 64, 16, 0)
     places = to_arrays(
         np.concatenate([at_lat, far_lat])[quantized.order],
         np.concatenate([at_lon, far_lon])[quantized.order],
@@ -60,7 +61,7 @@ def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.r
     assert abs((best.heading_deg - heading + 180) % 360 - 180) <= 15
     assert best.votes > 60 and all(other.votes < best.votes / 3 for other in rest)
 
-    consensus = Verifier(catalogue, 930.0, 1.35).verify(best, view, np.sort(matches.keys()))
+    consensus = Verifier(catalogue, 930.0, 1.35, RootSift.likeness).verify(best, view, np.sort(matches.keys()))
     inliers = consensus.matches[consensus.agree & distinct(consensus.matches, consensus.weight, view)]
     assert len(inliers) > 180
     assert len(np.unique(view.spot[inliers.feature])) == len(inliers) == len(np.unique(inliers.landmark))
@@ -93,7 +94,7 @@ def test_similarity_holds_to_its_constraints(rng: np.random.Generator) -> None:
 def test_places_are_stored_to_their_stated_error(rng: np.random.Generator) -> None:
     lat, lon = rng.uniform(-56, 56, 5000), rng.uniform(-180, 180, 5000)
     lon[:4] = [-180, 180, 179.999, -179.999]
-    quantized = quantize(rng.integers(0, 255, (5000, 128)).astype(np.uint8), 64, 16, 0)
+    quantized = quantize(rng.random((5000, 128)).astype(np.float16), 64, 16, 0)
     arrays = to_arrays(lat, lon, np.full(5000, 359.9), np.full(5000, 2.5), (-56, 56))
     codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
     catalogue = Catalogue.from_arrays({**arrays, **codes}, (-56, 56))
@@ -104,7 +105,7 @@ def test_places_are_stored_to_their_stated_error(rng: np.random.Generator) -> No
 
 
 def test_codes_decode_as_faiss_does(rng: np.random.Generator) -> None:
-    descriptors = rng.integers(0, 255, (3000, 128)).astype(np.uint8)
+    descriptors = rng.random((3000, 128)).astype(np.float16)
     quantized = quantize(descriptors, 64, 16, 0)
     arrays = to_arrays(np.zeros(3000), np.zeros(3000), np.zeros(3000), np.full(3000, 2.0), BAND)
     codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
@@ -112,8 +113,8 @@ def test_codes_decode_as_faiss_does(rng: np.random.Generator) -> None:
     reference = faiss.ProductQuantizer(128, 64, 4)
     faiss.copy_array_to_vector(catalogue.codebook.ravel(), reference.centroids)
     np.testing.assert_allclose(catalogue.decode(np.arange(3000)), reference.decode(catalogue.codes))
-    error = np.linalg.norm(catalogue.decode(np.arange(3000)) - descriptors[quantized.order] / 255, axis=1)
-    assert np.median(error) < 0.35 * np.median(np.linalg.norm(descriptors / 255, axis=1))
+    error = np.linalg.norm(catalogue.decode(np.arange(3000)) - descriptors[quantized.order], axis=1)
+    assert np.median(error) < 0.35 * np.median(np.linalg.norm(descriptors, axis=1))
 
 
 def test_landmarks_are_evenly_spread(rng: np.random.Generator) -> None:
@@ -134,7 +135,10 @@ def test_features_turn_with_the_picture(rng: np.random.Generator) -> None:
     picture = cv2.GaussianBlur(rng.integers(0, 255, (256, 256, 3)).astype(np.uint8), (0, 0), 3)
     picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
     mask = np.ones((256, 256), bool)
-    upright, turned = extract(picture, mask, 300), extract(np.ascontiguousarray(np.rot90(picture, -1)), mask, 300)
+    upright, turned = (
+        extract(picture, mask, RootSift(), 300),
+        extract(np.ascontiguousarray(np.rot90(picture, -1)), mask, RootSift(), 300),
+    )
     moved = np.column_stack([255 - upright.xy[:, 1], upright.xy[:, 0]])
     apart = np.linalg.norm(moved[:, None] - turned.xy[None], axis=2)
     # A spot may carry several keypoints of different orientation: the nearest counts.
@@ -166,7 +170,7 @@ def test_keypoints_lie_where_the_blobs_are(rng: np.random.Generator) -> None:
     for (at_x, at_y), sigma in zip(centres, rng.uniform(2, 4, 36)):
         picture += 90 * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * sigma**2))
     rgb = np.repeat(picture.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    off = extract(rgb, np.ones((300, 300), bool)).xy[:, None] - centres[None]
+    off = extract(rgb, np.ones((300, 300), bool), RootSift()).xy[:, None] - centres[None]
     nearest = np.linalg.norm(off, axis=2).argmin(axis=1)
     off = off[np.arange(len(off)), nearest]
     off = off[np.linalg.norm(off, axis=1) < 1.5]

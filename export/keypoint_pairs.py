@@ -1,0 +1,128 @@
+"""Pairs of patches: one keypoint found on the map and in a simulated frame, by exactly known geometry."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from export.regions import held_out
+from onboard.camera import Camera
+from onboard.describer import Keypoints
+from onboard.features import detect, equalised, luminance, shrink_mask
+from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
+from onboard.patches import PATCH_PX, patches_at
+from onboard.rectify import ground_to_camera, rectifier
+
+# Room around a patch for the shifts of training.
+MARGIN_PX = 2
+STORED_PX = PATCH_PX + 2 * MARGIN_PX
+_RIM_PX = 6  # as in the localizer
+# What still is the same keypoint, in pixels, degrees and as a ratio of sizes.
+_NEAR_PX, _TURN_DEG, _RATIO = 1.8, 18.0, 1.35
+_STRANGERS = 100  # keypoints of a frame without a partner that are kept: clouds, glint, noise
+
+
+@dataclass(frozen=True, eq=False)
+class PatchPairs:
+    """frame, map (N, STORED_PX, STORED_PX) uint8, row by row the same place; strangers (M, STORED_PX, STORED_PX)
+    uint8: of frames, without a partner; lat_deg, lon_deg (N,) float32; size_px (N,) float32 of the frame's keypoint."""
+
+    frame: NDArray[np.uint8]
+    map: NDArray[np.uint8]
+    strangers: NDArray[np.uint8]
+    lat_deg: NDArray[np.float32]
+    lon_deg: NDArray[np.float32]
+    size_px: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @classmethod
+    def concatenate(cls, parts: "list[PatchPairs]") -> "PatchPairs":
+        return cls(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MapKeypoints:
+    """The keypoints of a local map (what the service ``local_map`` returns) as the catalogue would have them."""
+
+    local: Any
+    grey: NDArray[np.uint8]
+    xy: NDArray[np.float32]
+    angle_deg: NDArray[np.float32]
+    size_px: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, local: Any) -> "MapKeypoints":
+        everywhere = np.ones(local.mask.shape, bool)
+        grey = luminance(local.rgb, everywhere)
+        return cls(local, grey, *_arrays(detect(equalised(grey), local.mask)))
+
+
+def pairs_of_frame(
+    frame: NDArray[np.uint8],
+    camera: Camera,
+    truth: Any,
+    nominal_altitude_m: float,
+    chart: MapKeypoints,
+    limit: int,
+    rng: np.random.Generator,
+) -> PatchPairs | None:
+    """The pairs of a frame and the map around it, None when it shows too little.
+
+    truth: of the frame (`sim.batch.Truth`); nominal_altitude_m: what the runtime would believe; limit: keypoints used
+    of the frame. The frame is rectified as in flight, not knowing its tilt; its keypoints are then sent to the ground
+    by the true rays.
+    """  # fmt: skip
+    gsd_m = chart.local.gsd_m
+    seen = rectifier(camera, nominal_altitude_m, gsd_m)(frame)
+    grey = luminance(seen.image, seen.mask)
+    xy, angle_deg, size_px = _arrays(detect(equalised(grey), shrink_mask(seen.mask, _RIM_PX), limit))
+    if not len(xy) or not len(chart.xy):
+        return None
+    pixels = camera.project(ground_to_camera(seen.ground_m(xy.astype(np.float64)), nominal_altitude_m))
+    ground = intersect_ellipsoid(truth.position_ecef_m, camera.rays(pixels) @ truth.ecef_from_cam.T)
+    lat, lon, _ = geodetic_from_ecef(ground)
+    on_map = chart.local.pixels(lat, lon)
+    own, partner = _partners(on_map, angle_deg + truth.heading_deg, size_px, chart)
+    strangers = rng.permutation(np.setdiff1d(np.arange(len(xy)), own))[:_STRANGERS]
+    return PatchPairs(
+        patches_at(grey, xy[own], angle_deg[own], STORED_PX),
+        patches_at(chart.grey, chart.xy[partner], chart.angle_deg[partner], STORED_PX),
+        patches_at(grey, xy[strangers], angle_deg[strangers], STORED_PX),
+        lat[own].astype(np.float32), lon[own].astype(np.float32), size_px[own],
+    )  # fmt: skip
+
+
+def is_held_out(truth: Any) -> bool:
+    """Whether a frame lies in a region that is never trained on."""
+    return held_out(truth.lat_deg, truth.lon_deg)
+
+
+def _arrays(keypoints: Keypoints) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    table = np.array([(*point.pt, point.angle, point.size) for point in keypoints], np.float32).reshape(-1, 4)
+    return np.ascontiguousarray(table[:, :2]), table[:, 2], table[:, 3]
+
+
+def _partners(
+    on_map: Array, azimuth_deg: NDArray, size_px: NDArray, chart: MapKeypoints
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the frame's keypoints and of the map's that are one, each at most once."""
+    where = np.nan_to_num(on_map, nan=-1e6)
+    _, near = cKDTree(chart.xy).query(where, min(8, len(chart.xy)))
+    near = near.reshape(len(where), -1)
+    turn = (azimuth_deg[:, None] - chart.angle_deg[near] + 180) % 360 - 180
+    off = np.linalg.norm(on_map[:, None] - chart.xy[near], axis=2)
+    ratio = np.abs(np.log(size_px[:, None] / chart.size_px[near]))
+    fits = (off < _NEAR_PX) & (np.abs(turn) < _TURN_DEG) & (ratio < np.log(_RATIO))
+    cost = np.where(fits, off + np.abs(turn) / 12 + 3 * ratio, np.inf)
+    best = cost.argmin(axis=1)
+    own = np.flatnonzero(np.isfinite(cost.min(axis=1)))
+    own = own[np.argsort(cost[own, best[own]], kind="stable")]
+    partner = near[own, best[own]].astype(np.int64)
+    _, first = np.unique(partner, return_index=True)
+    return own[first], partner[first]
