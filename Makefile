@@ -52,7 +52,7 @@ bench-sim: venv
 MISSION ?= sim/missions/widefield_700km.yaml
 MOSAIC ?= demo/blue_marble.tif
 hil: venv
-	$(BIN)/nadir sim hil --target $(TARGET) --mission $(MISSION) --mosaic $(MOSAIC) --out runs/hil
+	$(BIN)/nadir sim hil --target $(or $(TARGET),$(error name the device: make hil TARGET=tcp://DEVICE:5555)) --mission $(MISSION) --mosaic $(MOSAIC) --out runs/hil
 
 clean:
 	rm -rf .venv demo runs build *.egg-info
