@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue bench-sim clean
+.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue bench-sim hil clean
 
 venv: .venv/ready
 
@@ -47,6 +47,12 @@ bench-catalogue: venv
 # The simulator's speed, cold and warm, stage by stage.
 bench-sim: venv
 	$(BIN)/python -m tests.bench_sim $(DATA)/mosaics/blue_marble_summer_30as.tif
+
+# Hardware in the loop (docs/hil.md): make hil TARGET=tcp://DEVICE:5555; by default against the demo's pack and mosaic.
+MISSION ?= sim/missions/widefield_700km.yaml
+MOSAIC ?= demo/blue_marble.tif
+hil: venv
+	$(BIN)/nadir sim hil --target $(or $(TARGET),$(error name the device: make hil TARGET=tcp://DEVICE:5555)) --mission $(MISSION) --mosaic $(MOSAIC) --out runs/hil
 
 clean:
 	rm -rf .venv demo runs build *.egg-info

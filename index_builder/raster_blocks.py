@@ -59,7 +59,7 @@ class RasterBlocks:
     def __init__(self, cache_bytes: int = CACHE_BYTES) -> None:
         self._cache_bytes = cache_bytes
         self._blocks: OrderedDict[Key, NDArray[np.uint8]] = OrderedDict()
-        self._bytes = 0
+        self.cached_bytes = 0
 
     def window(self, level: Level, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
         """Columns x0..x1 (any integers: the level repeats itself) and rows y0..y1 (inside it), RGB (h, w, 3)."""
@@ -88,7 +88,7 @@ class RasterBlocks:
         x, y = column * BLOCK_PX, row * BLOCK_PX
         block = level.read(x, y, min(level.width, x + BLOCK_PX), min(level.height, y + BLOCK_PX))
         self._blocks[key] = block
-        self._bytes += block.nbytes
-        while self._bytes > self._cache_bytes and len(self._blocks) > 1:
-            self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+        self.cached_bytes += block.nbytes
+        while self.cached_bytes > self._cache_bytes and len(self._blocks) > 1:
+            self.cached_bytes -= self._blocks.popitem(last=False)[1].nbytes
         return block

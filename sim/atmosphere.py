@@ -23,7 +23,8 @@ AIR_ABOVE_CLOUDS = 0.75
 @dataclass(frozen=True, eq=False)
 class Air:
     """At the nodes of a view: path (4, h, w): reflectance of the air itself; through (4, h, w): share of the light that
-    makes it down and up, to the ground; through_above: likewise, to the clouds; daylight (h, w): the Sun's light on a level surface, 1 under a zenith Sun."""
+    makes it down to the ground and up; through_above: likewise to the clouds; daylight (h, w): the Sun's light on a
+    level surface, 1 under a zenith Sun."""
 
     path: NDArray[np.float32]
     through: NDArray[np.float32]

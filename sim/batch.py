@@ -84,6 +84,7 @@ class FrameStream:
     takes ``chunk`` frames at a time; where a draw looks at one place several times in a row, chunks of as many spare
     the reading. At most two chunks a worker wait to be fetched. The workers end with the iterator: when it is used up,
     closed, dropped, or left by an exception. A worker's error is raised here as SimError, caused by the original.
+    ``ocean``: one that is read already, for the start to take less time.
     """
 
     camera: Camera
@@ -94,6 +95,7 @@ class FrameStream:
     start: int = 0
     stop: int | None = None
     chunk: int = 8
+    ocean: OceanMask | None = None
 
     def __post_init__(self) -> None:
         if self.chunk < 1 or self.start < 0 or (self.workers is not None and self.workers < 1):
@@ -103,14 +105,21 @@ class FrameStream:
 
     def __iter__(self) -> Iterator[RenderedFrame]:
         workers = self.workers or os.cpu_count() or 1
+        wanted = self.start
         with tempfile.TemporaryDirectory(prefix="nadir-") as folder:
-            OceanMask().save(Path(folder))
+            (self.ocean or OceanMask()).save(Path(folder))
             pool = ProcessPoolExecutor(
                 workers, get_context("spawn"), _start_worker,
                 (self.camera, self.mosaic_paths, self.draw, self.seed, Path(folder)),
             )  # fmt: skip
             try:
-                yield from self._in_order(pool, 2 * workers)
+                for frame in self._in_order(pool, 2 * workers):
+                    yield frame
+                    wanted = frame.truth.index + 1
+            except BrokenProcessPool as error:
+                raise SimError(
+                    f"a rendering process died (out of memory?); go on with start={wanted}, with fewer workers"
+                ) from error
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -125,11 +134,8 @@ class FrameStream:
             indices, job = waiting.popleft()
             try:
                 frames = job.result()
-            except BrokenProcessPool as error:
-                raise SimError(
-                    f"a rendering process died (out of memory?) at or before frame {indices[-1]}; "
-                    f"go on with start={indices[0]}, with fewer workers"
-                ) from error
+            except BrokenProcessPool:
+                raise
             except Exception as error:
                 raise SimError(f"frames {indices[0]} to {indices[-1]} could not be rendered: {error}") from error
             yield from frames

@@ -103,14 +103,16 @@ def error_chart(fixes: Sequence[Record], statistics: Record) -> bytes:
             nadir.plot([at], [share / 100], "o", color=INK, markersize=4)
             nadir.annotate(f"{name} {at:.2f} km", (at, share / 100), (6, -10), textcoords="offset points", fontsize=8)
         nadir.set_xscale("log")
-        nadir.set(title="nadir error, km", ylim=(0, 1.02))
+        nadir.set(title="nadir error, km", ylim=(0, 1.25), yticks=np.arange(0, 1.01, 0.25))
         nadir.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         nadir.legend(loc="upper left", frameon=False, fontsize=8)
         for i, (axis, colour) in enumerate(zip(AXES, (BLUE, RIGHT, ENDINGS["NO_MATCH"].colour))):
             signed = np.sort([fix["error_neu_m"][i] for fix in right]) / 1e3
             _cdf(by_axis, signed, colour, f"{axis}: mean {signed.mean():+.2f}, sigma {signed.std():.2f} km")
         by_axis.axvline(0, color=FAINT, linewidth=0.8)
-        by_axis.set(title="error along each axis, km (camera's position)", ylim=(0, 1.02))
+        by_axis.set(
+            title="error along each axis, km (camera's position)", ylim=(0, 1.3), yticks=np.arange(0, 1.01, 0.25)
+        )
         by_axis.legend(loc="upper left", frameon=False, fontsize=8)
 
     return _svg(draw, 11.4, 3.5)
@@ -140,7 +142,7 @@ def consistency_chart(fixes: Sequence[Record], statistics: Record) -> bytes:
             inside = float(((values >= low) & (values <= high)).mean())
             _cdf(axes, values, RIGHT, f"fixes: {inside:.0%} in the 95 % band")
             axes.set_xscale("log")
-            axes.set(title=title, ylim=(0, 1.02), xlabel="normalised error squared")
+            axes.set(title=title, ylim=(0, 1.25), yticks=np.arange(0, 1.01, 0.25), xlabel="normalised error squared")
             axes.legend(loc="upper left", frameon=False, fontsize=8)
         _by_inliers(panels[2], statistics["consistency"]["by_inliers"])
 
@@ -173,7 +175,7 @@ def latency_chart(fixes: Sequence[Record]) -> bytes:
             _cdf(axes, np.maximum(values, 0.1), colour, f"{label}: {shares}")
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set(title="time a frame, ms", ylim=(0, 1.02))
+        axes.set(title="time a frame, ms", ylim=(0, 1.25), yticks=np.arange(0, 1.01, 0.25))
         axes.legend(loc="upper left", frameon=False, fontsize=8)
 
     return _svg(draw, 5.6, 3.2)

@@ -191,7 +191,7 @@ def table(statistics: dict[str, Any]) -> str:
             f"normalised error squared: mean {joint['mean']:.1f} (3 if the covariance is honest), "
             f"{joint['inside95']:.0%} inside the 95 % band"
         )
-    if first is not None:
+    if first is not None and len(first["flights"]) > 1:
         share = first["within_one_revolution"]
         lines.append(
             f"first fix within one revolution: {share['value']:.0%} of {len(first['flights'])} orbits "

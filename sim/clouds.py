@@ -40,7 +40,7 @@ CLOUD_KINDS = {
     "broken": CloudKind(110e3, 0.22, 1.3, 4e3, 1.3, 1.0, 3e3),
     "front": CloudKind(450e3, 0.33, 1.8, 16e3, 1.6, 1.0, 5e3),
     "sheet": CloudKind(350e3, 0.45, 1.0, 8e3, 1.5, 0.92, 2e3),
-    "cirrus": CloudKind(220e3, 0.35, 5.0, 6e3, 2.2, 0.65, 8e3),
+    "cirrus": CloudKind(220e3, 0.35, 5.0, 6e3, 1.9, 0.7, 8e3),
 }
 
 # Mean and deviation of the absolute value of a standard normal variate, whose zeros are the walls of cells.
@@ -79,7 +79,8 @@ def _one_layer(kind: CloudKind, cover: float, seed: int, view: View, look: "Look
     x, y = plane_m(view.ecef_m, look.anchor_lat_deg, look.anchor_lon_deg)
     heading = np.random.default_rng(seed).uniform(0, 2 * np.pi)
     field = _Field(kind, seed, float(heading))
-    threshold = np.float32(_threshold(kind, min(cover, 0.995)))
+    # The rim begins outside, so that what is asked for is about the mean opacity, not what is touched by any haze.
+    threshold = np.float32(_threshold(kind, min(cover, 0.995)) - 0.5 * kind.edge)
 
     # A shadow lies where the cloud towards the Sun stands in the light; one shift serves the whole frame.
     north, east, down = ecef_from_ned(look.anchor_lat_deg, look.anchor_lon_deg).T @ sun_ecef
@@ -142,7 +143,7 @@ class _Field:
         if kind.cells:
             # The walls are of small clouds themselves.
             small = FractalNoise(self.seed + 5, kind.longest_m / 6, 0.15)
-            body = (_CELL_MEAN - np.abs(body)) * np.float32(0.8 * kind.cells / _CELL_DEVIATION)
+            body = (np.float32(_CELL_MEAN) - np.abs(body)) * np.float32(0.8 * kind.cells / _CELL_DEVIATION)
             body += np.float32(0.6) * small.at_pixels(grid, along, across, footprint_m, coarse)
         body *= np.float32(0.835)
         # Weather on the large scale decides where the small clouds stand.

@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 Record = dict[str, Any]
 
 AXES = ("north", "east", "up")
-# The middle 95 % of chi-squared with three degrees of freedom and with one (2.5 and 97.5 %).
-BAND_3, BAND_1 = (0.215795, 9.348404), (0.000982, 5.023886)
+BAND = (0.025, 0.975)  # the middle 95 % of a distribution
 INLIER_EDGES = (0, 10, 20, 40, 80, 160, 100_000)
 
 
@@ -27,14 +27,13 @@ def consistency(fixes: Sequence[Record]) -> Record:
     joint = np.array([fix["normalised_error2"] for fix in usable])
     inliers = np.array([fix["inliers"] for fix in usable], int)
     return {
-        "joint": _against_chi2(joint, 3, BAND_3),
+        "joint": _against_chi2(joint, 3),
         "axes": {
-            axis: _against_chi2(np.array([axis_error2(fix, i) for fix in usable]), 1, BAND_1)
-            for i, axis in enumerate(AXES)
+            axis: _against_chi2(np.array([axis_error2(fix, i) for fix in usable]), 1) for i, axis in enumerate(AXES)
         },
         "by_inliers": [
             {"inliers": f"{low} to {high - 1}" if high < 100_000 else f"{low} or more"}
-            | _against_chi2(joint[(inliers >= low) & (inliers < high)], 3, BAND_3)
+            | _against_chi2(joint[(inliers >= low) & (inliers < high)], 3)
             for low, high in pairwise(INLIER_EDGES)
         ],
     }
@@ -46,17 +45,17 @@ def axis_error2(fix: Record, axis: int) -> float:
     return float("nan") if error is None or not sigma else (error / sigma) ** 2
 
 
-def _against_chi2(values: np.ndarray, freedom: int, band: tuple[float, float]) -> Record:
+def _against_chi2(values: np.ndarray, freedom: int) -> Record:
     values = values[np.isfinite(values)]
     n = len(values)
     if not n:
         return {"n": 0, "mean": None, "mean_band95": None, "inside95": None, "below": None, "above": None}
-    half = 1.96 * np.sqrt(2 * freedom / n)  # chi-squared of n times the freedom, as a normal
+    low, high = chi2.ppf(BAND, freedom)
     return {
         "n": n,
         "mean": float(values.mean()),
-        "mean_band95": [max(0.0, float(freedom - half)), float(freedom + half)],
-        "inside95": float(((values >= band[0]) & (values <= band[1])).mean()),
-        "below": float((values < band[0]).mean()),
-        "above": float((values > band[1]).mean()),
+        "mean_band95": [float(end) for end in chi2.ppf(BAND, n * freedom) / n],
+        "inside95": float(((values >= low) & (values <= high)).mean()),
+        "below": float((values < low).mean()),
+        "above": float((values > high).mean()),
     }

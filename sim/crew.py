@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class LocalCrew:
     workers: int | None = None
 
     def work(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        workers = self.workers or len(os.sched_getaffinity(0))
+        workers = self.workers or os.cpu_count() or 1
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, initializer=_die_with_parent)
         try:
@@ -54,7 +54,8 @@ class DaskCrew:
     address: str
 
     def work(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        from distributed import Client
+        from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
 
         try:
             client = Client(self.address, timeout=CONNECT_S, set_as_default=False)
@@ -66,8 +67,14 @@ class DaskCrew:
                 raise SimError(f"--scheduler {self.address}: the cluster has no workers; start 'dask worker' processes")
             if max(threads.values()) > 1:
                 print("hint: a Dask worker makes one frame at a time: --nworkers auto --nthreads 1", file=sys.stderr)
-            with _dask_executor(client) as executor:
-                yield from _as_they_come(executor, function, jobs, in_hand=2 * len(threads))
+            try:
+                with _dask_executor(client) as executor:
+                    yield from _as_they_come(executor, function, jobs, in_hand=2 * len(threads))
+            except (KilledWorker, CancelledError, CommClosedError) as error:
+                raise SimError(
+                    f"--scheduler {self.address}: workers or scheduler were lost ({error}); what is done is kept: "
+                    "run the same command again"
+                ) from error
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Scenarios ``orbit`` and ``orbits``: frames at a steady beat along one orbit, or along many random ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from sim.look import draw_look
 from sim.orbit import draw_orbit, elements_epoch
 from sim.pointing import Pointing
 from sim.scenario import DEFAULT_START, Flight, Shot, shot_at, utc_text
+from sim.season import season_of
+from sim.sensor import track_deg
 
 YEAR_S = 365.25 * 86400
 # Random starts with a TLE stay where its elements are good.
@@ -56,7 +58,9 @@ class FlightScenario:
             lats, lons, _ = geodetic_from_ecef(positions)
             for i, sun in enumerate(sun_ecef(flight.times)):
                 rng = np.random.default_rng((self.seed, 2, len(shots)))
-                look = draw_look(rng, float(lats[i]), float(lons[i]), self.cloud_cover)
+                season = season_of(flight.times[i])
+                look = draw_look(rng, float(lats[i]), float(lons[i]), self.cloud_cover, season)
+                look = replace(look, track_deg=track_deg(rotations[i], velocities[i]))
                 shots.append(
                     shot_at(
                         len(shots), flight.times[i], positions[i], rotations[i], sun, look,

@@ -30,8 +30,12 @@ def changed(rgb: NDArray[np.float32], view: View, look: Look) -> NDArray[np.floa
     )
     overall = cv2.exp(strength * brighter)
     hue = cv2.exp(np.float32(_HUE) * strength * greener)
-    altered = faded * cv2.merge([overall / hue, overall * hue, overall / hue])
     # Snow and water stay as they are: their edges are what lasts.
-    low, high = rgb.min(axis=-1, keepdims=True), rgb.max(axis=-1, keepdims=True)
-    ground = np.clip((200 - low) / 60, 0, 1) * np.clip((high - 22) / 12, 0, 1)
-    return rgb + (np.minimum(altered, np.float32(255)) - rgb) * ground
+    planes, gains = cv2.split(rgb), (overall / hue, overall * hue, overall / hue)
+    low, high = np.minimum(np.minimum(*planes[:2]), planes[2]), np.maximum(np.maximum(*planes[:2]), planes[2])
+    ground = np.clip((200 - low) * np.float32(1 / 60), 0, 1) * np.clip((high - 22) * np.float32(1 / 12), 0, 1)
+    altered = [
+        plane + (np.minimum(worn * gain, np.float32(255)) - plane) * ground
+        for plane, worn, gain in zip(planes, cv2.split(faded), gains)
+    ]
+    return cv2.merge(altered)

@@ -12,6 +12,7 @@ from sim.target import Target
 
 # Outcomes of the way there and back, beside the statuses of onboard.Fix.
 DROPPED, LOST = "DROPPED", "LOST"
+_AGAIN_S = 0.2  # between questions to a target that is silent
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Patience:
-    """timeout_s: how long a frame's answer may take; restart_s: how long a target that fell silent may be away."""
+    """timeout_s: how long an answer may take before something seems wrong; restart_s: how long the target may take from
+    then on to come back, or to get done."""
 
     timeout_s: float = 5.0
     restart_s: float = 60.0
@@ -52,28 +54,28 @@ class Patience:
 def drive_fast(
     target: Target, frames: Sequence[Sent], patience: Patience, say: Callable[[str], None]
 ) -> Iterator[Answer]:
-    """One frame at a time, the next when the answer is there. A frame without an answer is sent again once the target
-    has come back; SimError if it stays away."""
+    """One frame at a time, the next when the answer is there. A frame that the target dropped, or forgot by a restart,
+    is sent again; SimError if no answer is to be had."""
     seq = 0
     for frame in frames:
-        jpeg, attempts = frame.file.read_bytes(), 0
-        while True:
-            seq, attempts = seq + 1, attempts + 1
+        jpeg, attempts, reply = frame.file.read_bytes(), 0, None
+        end_s = time.monotonic() + patience.timeout_s + patience.restart_s
+        while reply is None or reply["kind"] == "dropped":
+            if time.monotonic() > end_s:
+                raise SimError(
+                    f"{target.address} has given no answer for {patience.timeout_s + patience.restart_s:g} s at frame "
+                    f"{frame.index}; what is answered is kept: start 'nadir serve' there and run the same command again"
+                )
+            seq += 1
             sent_s = time.monotonic()
-            reached = target.send(wire.frame_message(seq, jpeg, **frame.known))
-            reply = _reply_to(target, seq, patience.timeout_s) if reached else None
-            if reply is not None and reply["kind"] == "fix":
-                latency_ms = (time.monotonic() - sent_s) * 1e3
-                yield Answer(frame.index, reply, attempts, latency_ms, reply["instance"])
-                break
-            if reply is None:
-                say(f"frame {frame.index}: no answer{'' if reached else ' (not connected)'}; waiting for the target")
-                if target.health(patience.restart_s) is None:
-                    raise SimError(
-                        f"{target.address} has been silent for {patience.restart_s:g} s at frame {frame.index}; what "
-                        "is answered is kept: start 'nadir serve' there and run the same command again"
-                    )
-                say(f"frame {frame.index}: the target is back; sending again")
+            if not target.send(wire.frame_message(seq, jpeg, **frame.known)):
+                time.sleep(_AGAIN_S)
+                continue
+            attempts += 1
+            reply = _reply_to(target, seq, sent_s + patience.timeout_s, end_s)
+            if reply is None or reply["kind"] == "dropped":
+                say(f"frame {frame.index}: {'no answer' if reply is None else reply['reason']}; sending it again")
+        yield Answer(frame.index, reply, attempts, (time.monotonic() - sent_s) * 1e3, reply["instance"])
 
 
 def drive_realtime(
@@ -114,12 +116,23 @@ def drive_realtime(
             yield Answer(frame.index, reply, 1, (time.monotonic() - sent_s) * 1e3, reply["instance"])
 
 
-def _reply_to(target: Target, seq: int, timeout_s: float) -> wire.Header | None:
-    """The reply with a number; None if it does not come in time. Late answers to earlier sendings are passed over."""
-    end_s = time.monotonic() + timeout_s
-    while (left_s := end_s - time.monotonic()) > 0:
-        reply = target.receive(left_s)
-        if reply is not None and reply["seq"] == seq:
+def _reply_to(target: Target, seq: int, patient_s: float, end_s: float) -> wire.Header | None:
+    """The reply to a frame; None if the target has lost it. Late replies to earlier sendings are passed over.
+
+    From ``patient_s`` on (monotonic seconds) the target is asked for its health, until ``end_s``: one that works on
+    something is waited for, one with nothing to do has been restarted, or never got the frame.
+    """
+    while (now_s := time.monotonic()) < end_s:
+        if now_s >= patient_s:
+            target.send(wire.health_message(0))
+        reply = target.receive(max(patient_s - now_s, _AGAIN_S))
+        if reply is None:
+            continue
+        if reply["kind"] == "health":
+            if reply["received"] == reply["served"] + reply["dropped"]:
+                return None
+            patient_s = time.monotonic() + _AGAIN_S
+        elif reply["seq"] == seq:
             _require_understood(target, reply)
             return reply
     return None

@@ -11,6 +11,7 @@ from sim.flight_scenario import checked_cover, require_positive
 from sim.look import draw_look
 from sim.places import Ground, draw_places, draw_times
 from sim.scenario import DEFAULT_START, Flight, Shot, shot_at, utc_text
+from sim.season import season_of
 from sim.statistics import DAY_ELEVATION_DEG
 from sim.still_shots import pose_over
 
@@ -53,7 +54,7 @@ class LandScenario:
         for index, (rng, sun) in enumerate(zip(streams, sun_ecef(times))):
             lat, lon = float(lats[index]), float(lons[index])
             position, ecef_from_cam = pose_over(self.mission, lat, lon, rng)
-            look = draw_look(rng, lat, lon, self.cloud_cover)
+            look = draw_look(rng, lat, lon, self.cloud_cover, season_of(times[index]))
             shots.append(
                 shot_at(index, times[index], position, ecef_from_cam, sun, look, seed=self.seed, group=self.name)
             )

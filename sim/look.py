@@ -77,13 +77,15 @@ def draw_look(
     """A random look over a place. ``cloud_cover`` and ``season`` (part of the year): held there; by default drawn,
     clear and overcast skies being commoner than halves, as they are."""
     drawn_cover = float(rng.beta(0.45, 0.65))
+    cover = drawn_cover if cloud_cover is None else float(cloud_cover)
     kinds = sorted(CLOUD_KINDS)
     return Look(
         aerosol=float(np.clip(rng.lognormal(np.log(0.12), 0.6), 0.02, 0.8)),
         cloud_kind=kinds[int(rng.integers(len(kinds)))],
-        cloud_cover=drawn_cover if cloud_cover is None else float(cloud_cover),
+        cloud_cover=cover,
         cloud_seed=int(rng.integers(2**31)),
-        cirrus_cover=float(rng.uniform(0.0, 0.6)) if cloud_cover != 0 and rng.random() < 0.3 else 0.0,
+        # A clear sky stays clear above, too.
+        cirrus_cover=float(rng.uniform(0.0, min(0.6, cover))) if rng.random() < 0.3 else 0.0,
         anchor_lat_deg=float(anchor_lat_deg),
         anchor_lon_deg=float(anchor_lon_deg),
         vegetation_nir=float(rng.uniform(0.2, 0.42)),

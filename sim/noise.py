@@ -33,27 +33,27 @@ class FractalNoise:
 
     def __call__(self, x_m: Grid, y_m: Grid, footprint_m: Grid) -> Grid:
         """Noise (h, w) at places (h, w) in metres, so far apart as ``footprint_m`` says; NaN counts as 0, 0."""
-        x, y, step = self._places(x_m, y_m, footprint_m)
+        x, y, finest = self._places(x_m, y_m, footprint_m)
         total, variance = np.zeros(x.shape, np.float32), 0.0
-        for k, wavelength, amplitude in self._octaves(step):
-            total += self._octave(k, wavelength, amplitude, x, y, step)
+        for k, wavelength, amplitude in self._octaves(finest):
+            total += self._octave(k, wavelength, amplitude, x, y, finest)
             variance += amplitude**2 * CUBIC_VARIANCE
         return total / np.float32(np.sqrt(max(variance, 1e-9)))
 
     def at_pixels(self, grid: NodeGrid, x_m: Grid, y_m: Grid, footprint_m: Grid, coarse: int = 1) -> Grid:
         """Noise (height, width) of a picture, of places and pixel footprints at its nodes; every octave is evaluated
         as densely as it needs, but at most every ``coarse`` pixels."""
-        x, y, step = self._places(x_m, y_m, footprint_m)
+        x, y, finest = self._places(x_m, y_m, footprint_m)
         sums: dict[int, Grid] = {}
         places: dict[int, tuple[Grid, Grid, Grid]] = {}
         variance = 0.0
-        finest = float(step.min())
-        for k, wavelength, amplitude in self._octaves(step):
+        least = 2.0 ** float(finest.min())
+        for k, wavelength, amplitude in self._octaves(finest):
             every = coarse
-            while every < 16 and wavelength >= 2 * every * POINTS_PER_NODE * finest:
+            while every < 16 and wavelength >= every * POINTS_PER_NODE * least:
                 every *= 2
             if every not in places:
-                places[every] = grid.every(x, every), grid.every(y, every), grid.every(step, every)
+                places[every] = grid.every(x, every), grid.every(y, every), grid.every(finest, every)
                 sums[every] = np.zeros(places[every][0].shape, np.float32)
             sums[every] += self._octave(k, wavelength, amplitude, *places[every])
             variance += amplitude**2 * CUBIC_VARIANCE
@@ -66,36 +66,51 @@ class FractalNoise:
         return total
 
     def _places(self, x_m: Grid, y_m: Grid, footprint_m: Grid) -> tuple[Grid, Grid, Grid]:
+        """Coordinates along the stretch and across it; binary logarithm of the shortest wavelength, two footprints."""
         x = x_m * np.float32(1 / self.stretch)
-        if np.isfinite(footprint_m).all():
-            return x, y_m, footprint_m
-        return np.nan_to_num(x), np.nan_to_num(y_m), np.nan_to_num(footprint_m, nan=1e12, posinf=1e12)
+        finest = np.log2(2 * footprint_m)
+        if np.isfinite(finest).all():
+            return x, y_m, finest
+        return np.nan_to_num(x), np.nan_to_num(y_m), np.nan_to_num(finest, nan=99.0, posinf=99.0)
 
-    def _octaves(self, step_m: Grid) -> Iterator[tuple[int, float, float]]:
+    def _octaves(self, finest: Grid) -> Iterator[tuple[int, float, float]]:
         """Number, wavelength and amplitude of the octaves that are long enough for some place."""
-        k, wavelength, finest = 0, self.longest_m, max(self.shortest_m, 2 * float(step_m.min()))
-        while wavelength >= finest:
+        k, wavelength, shortest = 0, self.longest_m, max(self.shortest_m, 2.0 ** float(finest.min()))
+        while wavelength >= shortest:
             yield k, wavelength, (wavelength / self.longest_m) ** self.hurst
             k, wavelength = k + 1, wavelength / 2
 
-    def _octave(self, k: int, wavelength: float, amplitude: float, x: Grid, y: Grid, step: Grid) -> Grid:
+    def _octave(self, k: int, wavelength: float, amplitude: float, x: Grid, y: Grid, finest: Grid) -> Grid:
         """One octave; it fades out between four and two footprints."""
         shift_x, shift_y = np.random.default_rng((self.seed, k)).uniform(0, LATTICE, 2)
-        scale = np.float32(1 / wavelength)
+        across, down = (
+            _unwrapped(x * np.float32(1 / wavelength), shift_x),
+            _unwrapped(y * np.float32(1 / wavelength), shift_y),
+        )
+        inside = max(float(across.max()), float(down.max())) < 2 * LATTICE - 2
         octave = cv2.remap(
-            _lattice(), x * scale + np.float32(shift_x), y * scale + np.float32(shift_y), cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_WRAP,
+            _lattice(), across, down, cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE if inside else cv2.BORDER_WRAP,  # wrapping takes three times as long
         )  # fmt: skip
-        if wavelength < 4 * float(step.max()):
-            octave *= np.clip(np.log2(np.float32(wavelength / 2) / step), 0, 1)
+        lasting = np.float32(np.log2(wavelength)) - finest
+        if float(lasting.min()) < 1:
+            octave *= np.clip(lasting, 0, 1)
         octave *= np.float32(amplitude)
         return octave
 
 
 @lru_cache(maxsize=1)
 def _lattice() -> Grid:
-    """Unit white noise, the same always: a seed chooses where in it an octave begins."""
-    return np.random.default_rng(LATTICE_SEED).standard_normal((LATTICE, LATTICE), dtype=np.float32)
+    """Unit white noise, the same always, twice along each axis: a seed chooses where in it an octave begins."""
+    noise = np.random.default_rng(LATTICE_SEED).standard_normal((LATTICE, LATTICE), dtype=np.float32)
+    return np.tile(noise, (2, 2))
+
+
+def _unwrapped(coordinates: Grid, shift: float) -> Grid:
+    """Coordinates in the lattice after a shift, by whole lattices so that the least lies in the first."""
+    least = float(coordinates.min()) + shift
+    coordinates += np.float32(shift - np.floor((least - 1) / LATTICE) * LATTICE)
+    return coordinates
 
 
 def plane_m(ecef_m: Grid, lat_deg: float, lon_deg: float) -> tuple[Grid, Grid]:

@@ -14,6 +14,7 @@ from sim.footprint import swath_m
 from sim.look import draw_look
 from sim.places import Ground, Streams, draw_places, draw_times
 from sim.scenario import DEFAULT_START, EARTH, Flight, Shot, shot_at, utc_text
+from sim.season import season_of
 from sim.still_shots import pose_over
 from sim.subjects import BARS, CHECKERBOARD, CRATERED, MIRRORED, NOISE, STRIPES, UNIFORM
 
@@ -96,7 +97,7 @@ class RejectScenario:
             lat, lon = float(lats[i]), float(lons[i])
             tilt = self._limb_tilt_deg(rng) if kind.limb else 0.0
             position, ecef_from_cam = pose_over(self.mission, lat, lon, rng, tilt)
-            look = draw_look(rng, lat, lon, kind.cloud_cover)
+            look = draw_look(rng, lat, lon, kind.cloud_cover, season_of(times[i]))
             shots.append(
                 shot_at(
                     indices[i], times[i], position, ecef_from_cam, sun, look,

@@ -66,7 +66,7 @@ def _big(statistics: Record) -> str:
         (_km(error["median"]), f"median nadir error; 95 %: {_km(error['p95'])}", "inherit"),
         (f"{statistics['latency_ms']['median']:.0f} ms", "median time a frame", "inherit"),
     ]
-    if statistics["first_fix"] is not None:
+    if _is_of_many(statistics["first_fix"]):
         share = statistics["first_fix"]["within_one_revolution"]
         entries.append((f"{share['value']:.0%}", "of orbits with a right fix within one revolution", "inherit"))
     return "".join(f'<div><b style="color:{colour}">{number}</b>{label}</div>' for number, label, colour in entries)
@@ -103,8 +103,13 @@ def _wrong_note(statistics: Record) -> str:
     )
 
 
+def _is_of_many(first: Record | None) -> bool:
+    """One orbit makes no share of orbits."""
+    return first is not None and len(first["flights"]) > 1
+
+
 def _first_fix(first: Record | None) -> str:
-    if first is None:
+    if first is None or not _is_of_many(first):
         return ""
     flights = first["flights"]
     never = f"{first['never']} of {len(flights)} orbits never had one." if first["never"] else "Every orbit had one."

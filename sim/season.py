@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.geodesy import Array
 from sim.errors import SimError
 from sim.look import Look
 from sim.noise import FractalNoise, plane_m
@@ -22,6 +23,7 @@ GAIN_STEP = 1 / 40  # of one count of the stored log gains
 # The months of the fields as parts of the year, in the order they are stored. Snow lies longest towards February,
 # so that the last month's fields hold until then.
 MONTHS = (0.42, 0.62, 0.956)  # 1 June, mid August, mid December
+_BASE = 1
 _WINTER_ENDS = 0.13
 _SNOW_RGB = np.array([214, 219, 224], np.float32)
 _PATCH_M = 45e3  # snow lies in patches up to so large
@@ -48,13 +50,19 @@ class SeasonFields:
             ) from error
         return cls(gain.astype(np.float32) * np.float32(GAIN_STEP), snow.astype(np.float32) / 255)
 
-    def on(self, season: float) -> tuple[Grid, Grid]:
-        """Log gain (h, w, 3) and snow (H, W) at a part of the year."""
+    def at(self, season: float, lat_deg: Array, lon_deg: Array) -> tuple[Grid, Grid]:
+        """Log gain (h, w, 3) and the share (h, w) of ground that is under snow and was not in the base month, at a part
+        of the year, of places (h, w)."""
+        lat, lon = np.nan_to_num(lat_deg), np.nan_to_num(lon_deg)
         weights = month_weights(season)
         # Thaw is quicker than leaves are: half-way from winter to summer most of the snow is gone.
         thawed = np.where(weights < 1, weights**2, weights)
-        gain = np.tensordot(weights.astype(np.float32), self.log_gain, 1)
-        return gain, np.tensordot(thawed.astype(np.float32), self.snow, 1)
+        gain, snow = np.zeros((*lat.shape, 3), np.float32), np.zeros(lat.shape, np.float32)
+        for month in np.flatnonzero(weights):
+            gain += np.float32(weights[month]) * _read(self.log_gain[month], lat, lon)
+            snow += np.float32(thawed[month]) * _read(self.snow[month], lat, lon)
+        base = _read(self.snow[_BASE], lat, lon)
+        return gain, np.clip((snow - base) / np.maximum(1 - base, np.float32(0.05)), 0, 1)
 
 
 def month_weights(season: float) -> NDArray[np.float64]:
@@ -84,16 +92,19 @@ def recolour(rgb: NDArray[np.float32], view: View, look: Look) -> NDArray[np.flo
     """The mosaic's colours (H, W, 3), 0 to 255, as they would be in the look's season; unchanged when it is None."""
     if look.season is None or not view.seen.any():
         return rgb
-    fields = _fields()
-    gain, snow = fields.on(look.season)
-    base = fields.snow[1]
-    gains = view.grid.at_pixels(cv2.exp(_read(gain, view.lat_deg, view.lon_deg)))
-    bare = np.clip((220 - rgb.min(axis=-1, keepdims=True)) * np.float32(1 / 80), 0, 1)  # the year does not dye snow
-    rgb = rgb * (1 + (gains - 1) * bare)
-    new = _read(np.clip((snow - base) / np.maximum(1 - base, 0.05), 0, 1), view.lat_deg, view.lon_deg)
-    if new.max() > 0.01:
-        rgb = _snowed(rgb, view.grid.at_pixels(new), view, look)
-    return np.minimum(rgb, np.float32(255))
+    gain, snow = _fields().at(look.season, view.lat_deg, view.lon_deg)
+    red, green, blue = cv2.split(rgb)
+    bare = np.minimum(np.minimum(red, green), blue)
+    bare = np.clip((220 - bare) * np.float32(1 / 80), 0, 1)  # the year does not dye snow
+    planes = []
+    for plane, more in zip((red, green, blue), cv2.split(cv2.exp(gain) - 1)):
+        factor = view.grid.at_pixels(more) * bare
+        factor += 1
+        planes.append(plane * factor)
+    rgb = cv2.merge(planes)
+    if snow.max() > 0.01:
+        rgb = _snowed(rgb, view.grid.at_pixels(snow), view, look)
+    return cv2.min(rgb, (255.0,) * 4)
 
 
 def _snowed(rgb: NDArray[np.float32], share: Grid, view: View, look: Look) -> NDArray[np.float32]:
@@ -115,7 +126,6 @@ def _snowed(rgb: NDArray[np.float32], share: Grid, view: View, look: Look) -> ND
 def _read(field: NDArray[np.float32], lat_deg: NDArray, lon_deg: NDArray) -> NDArray[np.float32]:
     """A global field (h, w) or (h, w, 3) read bilinearly at places."""
     height, width = field.shape[:2]
-    lat_deg, lon_deg = np.nan_to_num(lat_deg), np.nan_to_num(lon_deg)
     wide = np.concatenate([field[:, -1:], field, field[:, :1]], axis=1)  # the antimeridian is no edge
     x = ((lon_deg + 180.0) % 360.0 / 360.0 * width + 0.5).astype(np.float32)
     y = ((90.0 - lat_deg) / 180.0 * height - 0.5).astype(np.float32)

@@ -28,8 +28,8 @@ def learn_season(base: Mosaic, early_summer: Path, december: Path, out: Path) ->
     columns = 2 * _ROWS
     lat = 90 - (np.arange(_ROWS) + 0.5) * 180 / _ROWS
     lon = -180 + (np.arange(columns) + 0.5) * 360 / columns
-    places = [np.ascontiguousarray(grid) for grid in np.broadcast_arrays(lat[:, None], lon[None])]
-    august, covered = base.sample(*places, np.pi * EARTH_RADIUS_M / _ROWS)
+    lats, lons = (np.ascontiguousarray(grid) for grid in np.broadcast_arrays(lat[:, None], lon[None]))
+    august, covered = base.sample(lats, lons, np.pi * EARTH_RADIUS_M / _ROWS)
     if covered.mean() < 0.9:
         raise SimError(f"the mosaic covers {covered.mean():.0%} of the globe: seasons are learned from a whole one")
     pictures = [_globe(early_summer), august, _globe(december)]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
-from onboard.geodesy import EARTH_RADIUS_M
+from onboard.geodesy import EARTH_RADIUS_M, Array
 from sim.errors import SimError
 from sim.noise import white_noise
 from sim.view import Grid
@@ -59,6 +59,12 @@ def drift_px_s(camera: Camera, altitude_m: float, look: "Look") -> tuple[float, 
     right = -speed_m_s / altitude_m * np.sin(track) - turn_y
     down = speed_m_s / altitude_m * np.cos(track) + turn_x
     return float(camera.fx * right), float(camera.fy * down)
+
+
+def track_deg(ecef_from_cam: Array, velocity_ecef_m_s: Array) -> float:
+    """Direction of flight in the picture, clockwise from its up, 0 to 360."""
+    right, down, _ = ecef_from_cam.T @ velocity_ecef_m_s
+    return float(np.degrees(np.arctan2(right, -down)) % 360.0)
 
 
 def _moved(light: NDArray[np.float32], drift: tuple[float, float], look: "Look") -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import cv2
+import faiss
 import numpy as np
 
 from onboard.camera import Camera
@@ -63,6 +64,7 @@ class Station:
 
     def __init__(self, plan: Plan) -> None:
         cv2.setNumThreads(1)  # there is a process a core
+        faiss.omp_set_num_threads(1)
         self._plan = plan
         self._localizer = plan.open_localizer()
         self._studio = Studio(plan.camera, plan.mosaic)

@@ -81,7 +81,7 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     ranks = [_ranks(np.asarray(values, float)) for values in (a, b)]
     if len(ranks[0]) < 3 or min(rank.std() for rank in ranks) == 0:
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _ranks(values: Array) -> Array:

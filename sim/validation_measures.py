@@ -143,7 +143,7 @@ def pixel_sharpness(frame: NDArray[np.uint8], camera: Camera) -> float:
     return float((first - second)[seen].std() / max(float((second - third)[seen].std()), 1e-3))
 
 
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _correlation(a: NDArray, b: NDArray) -> float:
     if min(a.std(), b.std()) < 1e-4:
         return 1.0
     return float(np.corrcoef(a, b)[0, 1])

@@ -128,7 +128,7 @@ def test_kill_9_in_the_middle_loses_nothing_doubles_nothing_and_leaves_no_worker
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     victim = subprocess.Popen([sys.executable, sim_crews.__file__, str(out)], env=environment)
     log = out / "fixes.jsonl.partial"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not (log.exists() and len(log.read_text().splitlines()) >= 2):
         assert victim.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)

@@ -8,7 +8,7 @@ from sim_worlds import BARE, small_camera
 
 from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera
 from sim.look import Look, draw_look
-from sim.sensor import drift_px_s, expose, smear_kernel
+from sim.sensor import drift_px_s, expose, smear_kernel, track_deg
 
 CAMERA = small_camera(160, 120, distortion=())
 ALTITUDE_M = 500e3
@@ -56,6 +56,13 @@ def test_drift_is_what_the_camera_model_says_of_two_moments():
         pixels.append(CAMERA.project((point * 6371008.8 / 6378137.0 - position)[None] @ rotation)[0])
     expected = (pixels[1] - pixels[0]) / step_s
     np.testing.assert_allclose(drift_px_s(CAMERA, ALTITUDE_M, look), expected, rtol=2e-3, atol=0.02)
+
+
+def test_the_track_is_seen_in_the_picture():
+    """Flying east: with the picture's up to the north that is to the right, with up to the east it is up."""
+    velocity = np.array([0.0, 7500.0, 0.0])  # over 0, 0
+    for heading, expected in ((0.0, 90.0), (90.0, 0.0), (200.0, 250.0)):
+        assert track_deg(ecef_from_nadir_camera(0.0, 0.0, heading), velocity) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_turning_camera_moves_the_picture_as_its_axes_say():

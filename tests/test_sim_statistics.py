@@ -6,7 +6,7 @@ from scipy import stats
 
 from onboard.camera import Camera
 from sim.breakdown import BREAKDOWNS, bin_of
-from sim.consistency import BAND_1, BAND_3, consistency
+from sim.consistency import consistency
 from sim.first_fix import first_fixes
 from sim.footprint import swath_m
 from sim.proportion import at_most, wilson_interval
@@ -74,9 +74,15 @@ def test_breakdowns_count_every_frame_of_the_earth_once_and_no_other():
     assert BREAKDOWNS["cloud_cover"].labels[bin_of(0.199, BREAKDOWNS["cloud_cover"])] == "10 to 20"
 
 
-def test_the_bands_are_those_of_chi_squared():
-    assert stats.chi2.ppf([0.025, 0.975], 3) == pytest.approx(BAND_3, rel=1e-5)
-    assert stats.chi2.ppf([0.025, 0.975], 1) == pytest.approx(BAND_1, rel=1e-3)
+def test_the_bands_are_those_of_the_printed_tables():
+    # Bar-Shalom, Li and Kirubarajan (2001), table 1.5.4-1: chi-squared at 2.5 and 97.5 %.
+    def fixes(error2, n=1):
+        return [_fix(1.0, normalised_error2=error2, error_neu_m=[1.0, 1.0, 1.0], sigma_neu_m=[1.0, 1.0, 1.0])] * n
+
+    for inside, error2 in ((0, 0.21), (1, 0.22), (1, 9.34), (0, 9.36)):
+        assert consistency(fixes(error2))["joint"]["inside95"] == inside
+    assert consistency(fixes(1.0, 10))["joint"]["mean_band95"] == pytest.approx([1.679, 4.698], abs=2e-3)  # 30 d.o.f.
+    assert consistency(fixes(1.0, 10))["axes"]["up"]["mean_band95"] == pytest.approx([0.325, 2.048], abs=2e-3)
 
 
 @pytest.mark.parametrize(("stretch", "inside", "mean"), [(1.0, 0.95, 3.0), (2.0, 0.49, 12.0)])
