@@ -12,10 +12,12 @@ from onboard.errors import CameraError
 from onboard.fix import Status
 
 # Limits on what is seen inside the mask. They only name the reason: a frame within them may still find no match.
-_DARK_LEVEL = 12  # grey level below which a pixel is noise
+_DARK_LEVEL = 12  # grey level below which nothing is told from noise
+# An amplifier turned up at night shows its own noise as an even grey: as bright at most, and as even.
+_NIGHT_LEVEL, _NIGHT_SPREAD = 26, 12
 _SATURATED_LEVEL = 250
 _SHARE = 0.97  # of the pixels, before a whole frame is called dark or saturated
-_SCREEN_WIDTH = 320
+_SCREEN_WIDTH = 160
 
 
 class Rejected(Exception):
@@ -52,14 +54,16 @@ def as_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def screen(frame: NDArray[np.uint8], camera: Camera) -> None:
     """Raises Rejected for frames too dark or too bright to show anything."""
-    step = max(1, frame.shape[1] // _SCREEN_WIDTH)
-    sample = frame[::step, ::step]
+    size = _SCREEN_WIDTH, max(1, round(_SCREEN_WIDTH * frame.shape[0] / frame.shape[1]))
+    # Averaged, so that the noise of single pixels is no light.
+    sample = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     grey = sample if sample.ndim == 2 else sample.max(axis=2)
     if camera.mask is not None:
-        grey = grey[camera.mask[::step, ::step]]
+        grey = grey[cv2.resize(camera.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0]
     if grey.size == 0:
         raise Rejected(Status.BAD_FRAME, "the camera's mask hides the whole frame")
-    if (grey < _DARK_LEVEL).mean() > _SHARE:
+    low, high = np.quantile(grey, [1 - _SHARE, _SHARE])
+    if high < _DARK_LEVEL or (high < _NIGHT_LEVEL and high - low < _NIGHT_SPREAD):
         raise Rejected(Status.DARK, "the frame is dark: night, or a closed cover")
     if (grey > _SATURATED_LEVEL).mean() > _SHARE:
         raise Rejected(Status.SATURATED, "the frame is saturated: overexposed or looking into the Sun")
