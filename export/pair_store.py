@@ -56,8 +56,11 @@ def write_pairs(
         places = range(first, min(first + settings.places_a_shard, settings.places))
         done = out / f"shard-{shard}.done"
         if not done.exists():
-            found = _shard(mosaic_paths, settings, places, lambda place, new, so_far=pairs: progress(
-                place, settings.places, so_far + new))  # fmt: skip
+
+            def show(place: int, new: int, before: int = pairs) -> None:
+                progress(place, settings.places, before + new)
+
+            found = _shard(mosaic_paths, settings, places, show)
             for name, held in (("shard", False), ("held-out", True)):
                 chosen = [part for was_held, part in found if was_held == held]
                 if chosen:

@@ -1,6 +1,7 @@
 """What a descriptor is worth on pairs never trained on: recall among all, likeness of right ones and of chance."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -43,10 +44,10 @@ def report_patches(frame: NDArray[np.float32], chart: NDArray[np.float32], seed:
     """Measure descriptors (N, D) float32 of unit length, row by row the same keypoint in a frame and on the map."""
     count, dimension = chart.shape
     rng = np.random.default_rng(seed)
-    quantizer = faiss.ProductQuantizer(dimension, dimension // _DIMENSIONS_A_CODE, 4)
+    quantizer: Any = faiss.ProductQuantizer(dimension, dimension // _DIMENSIONS_A_CODE, 4)
     quantizer.train(chart[rng.permutation(count)[:_TRAINING_SAMPLE]])
     stored = quantizer.decode(quantizer.compute_codes(chart))
-    finder = faiss.IndexFlatIP(dimension)
+    finder: Any = faiss.IndexFlatIP(dimension)
     finder.add(stored)
     asked = np.sort(rng.permutation(count)[:5000])
     _, found = finder.search(frame[asked], 10)

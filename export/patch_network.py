@@ -41,6 +41,7 @@ class PatchNet(nn.Module):
         layers: list[nn.Module] = []
         for at in range(0, len(self.body), 3):
             convolution, norm = self.body[at], self.body[at + 1]
+            assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
             layers += [torch.nn.utils.fuse_conv_bn_eval(convolution, norm), nn.ReLU()]
         head = torch.nn.utils.fuse_linear_bn_eval(self.head, self.whiten)
         return nn.Sequential(*layers, nn.Flatten(1), head).eval()

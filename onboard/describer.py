@@ -46,7 +46,9 @@ class RootSift:
     def describe(
         self, grey: NDArray[np.uint8], equalised: NDArray[np.uint8], keypoints: Keypoints
     ) -> NDArray[np.float32]:
-        wide = [cv2.KeyPoint(*k.pt, k.size * self._SUPPORT, k.angle, k.response, k.octave) for k in keypoints]
+        wide = [
+            cv2.KeyPoint(k.pt[0], k.pt[1], k.size * self._SUPPORT, k.angle, k.response, k.octave) for k in keypoints
+        ]
         _, found = cv2.SIFT_create(enable_precise_upscale=True).compute(equalised, wide)
         return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1.0))
 

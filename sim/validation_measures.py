@@ -37,7 +37,9 @@ class Gauge:
 
     def __init__(self, localizer: Localizer) -> None:
         self.localizer, self.camera = localizer, localizer.camera
-        self._verifier = Verifier(localizer.catalogue, localizer.mission.gsd_m, localizer.search.scale_ratio)
+        self._verifier = Verifier(
+            localizer.catalogue, localizer.mission.gsd_m, localizer.search.scale_ratio, localizer.describer.likeness
+        )
 
     def measure(self, frame: NDArray[np.uint8], truth: Truth) -> dict[str, float | list[float]]:
         """Measures of a frame (H, W, 3) uint8 RGB taken at ``truth``; plain numbers for JSON."""

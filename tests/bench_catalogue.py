@@ -39,6 +39,7 @@ VARIANTS: list[dict[str, int]] = [
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mosaic", type=Path, nargs="+", required=True)
+    parser.add_argument("--network", type=Path, help="descriptor network (default: RootSIFT)")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--frames", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame (default: all)")
@@ -48,8 +49,10 @@ def main() -> None:
     localizer = Localizer(default_pack(), load_camera(arguments.frames / rows[0]["camera"]))
     mission = localizer.mission
     everything = extract_landmarks(
-        Mosaic(*arguments.mosaic), mission.latitude_band_deg, mission.gsd_m, arguments.work, lambda done, total: None
-    )
+        Mosaic(*arguments.mosaic), mission.latitude_band_deg, mission.gsd_m, arguments.network, arguments.work,
+        lambda done, total: None,
+    )  # fmt: skip
+    assert everything is not None, "the mosaic shows land"
     print(f"{len(everything)} landmarks extracted, {len(rows)} frames")
     pictures = [read_image(arguments.frames / row["file"]) for row in rows]
     catalogues: dict[tuple[int, int], Catalogue] = {}
@@ -78,7 +81,9 @@ def fit_out(localizer: Localizer, catalogue: Catalogue, variant: dict[str, int])
     )
     localizer.catalogue = catalogue
     localizer._index = search_index(catalogue, variant["probes"])
-    localizer._verifier = Verifier(catalogue, localizer.mission.gsd_m, localizer.search.scale_ratio)
+    localizer._verifier = Verifier(
+        catalogue, localizer.mission.gsd_m, localizer.search.scale_ratio, localizer.describer.likeness
+    )
 
 
 def score(localizer: Localizer, pictures: list[np.ndarray], rows: list[dict[str, str]]) -> str:

@@ -120,11 +120,11 @@ def test_extraction_resumes_and_repeats(blue_marble: Path, tmp_path: Path) -> No
 
 
 def test_budgets(tmp_path: Path) -> None:
-    count, lists = _size_for(32 * 2**20, 10**7)
+    count, lists = _size_for(32 * 2**20, 128, 10**7)
     assert 700_000 < count < 900_000 and lists == 1024
-    assert _size_for(32 * 2**20, 5000)[0] == 5000
+    assert _size_for(32 * 2**20, 128, 5000)[0] == 5000
     with pytest.raises(BudgetError, match=r"0\.3 MiB"):
-        _size_for(0.3 * 2**20, 10**6)
+        _size_for(0.3 * 2**20, 128, 10**6)
 
 
 def test_a_mosaic_too_coarse_is_refused(blue_marble: Path, mission_file: Path, tmp_path: Path, capsys) -> None:
