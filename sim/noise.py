@@ -112,7 +112,7 @@ class _Octave:
             for shift, (low, _) in zip(shifts, reach)
         ]
         last = max(shift + high / wavelength_m for shift, (_, high) in zip(moved, reach))
-        return cls(wavelength_m, amplitude, *moved, inside=last < 2 * LATTICE - 2)
+        return cls(wavelength_m, amplitude, moved[0], moved[1], inside=last < 2 * LATTICE - 2)
 
     def fade(self, finest: Grid) -> Grid | None:
         """Its weight, falling from 1 to 0 between four and two footprints; None where it is 1 everywhere."""

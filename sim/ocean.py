@@ -51,7 +51,7 @@ class OceanMask:
             lon_deg = pivot + wrap_lon_deg(lon_deg - pivot)
             south, north, west, east = _extremes(lat_deg, lon_deg)
         x_origin, y_origin = 180.0 * per_degree - 0.5, 90.0 * per_degree - 0.5
-        x0, x1 = (int(np.floor(west * per_degree + x_origin)) - 1, int(np.ceil(east * per_degree + x_origin)) + 2)
+        x0, x1 = int(np.floor(west * per_degree + x_origin)) - 1, int(np.ceil(east * per_degree + x_origin)) + 2
         y0 = max(0, int(np.floor(y_origin - north * per_degree)) - 1)
         y1 = min(ROWS // k, int(np.ceil(y_origin - south * per_degree)) + 2)
         picture = self._window(k, y0, y1, x0, x1)
@@ -62,12 +62,12 @@ class OceanMask:
             halved = cv2.resize(picture, None, fx=0.5, fy=1.0, interpolation=cv2.INTER_AREA)
             picture = halved.astype(np.uint8, copy=False)
             extra *= 2
-        picture = picture * np.float32(1 / 255)
+        filled = picture * np.float32(1 / 255)
         share = np.empty(lat_deg.shape, np.float32)
         for rows in strips(*lat_deg.shape):
             map_x = (lon_deg[rows] * (per_degree / extra) + ((x_origin + 0.5 - x0) / extra - 0.5)).astype(np.float32)
             map_y = (lat_deg[rows] * -per_degree + (y_origin - y0)).astype(np.float32)
-            cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, dst=share[rows], borderMode=cv2.BORDER_REPLICATE)
+            share[rows] = cv2.remap(filled, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if seen is not None:
             share[~seen] = 0
         return share

@@ -137,8 +137,8 @@ def _read_out(light: NDArray[np.float32], look: "Look", rng: np.random.Generator
         signal_e += sigma_e
     hot = rng.poisson(look.hot_pixels * light.shape[0] * light.shape[1]) if look.hot_pixels > 0 else 0
     if hot:
-        rows, columns = (rng.integers(0, size, hot) for size in light.shape[:2])
-        light[rows, columns, rng.integers(0, 3, hot)] += rng.exponential(0.4 * look.full_well_e, hot)
+        down, across = (rng.integers(0, size, hot) for size in light.shape[:2])
+        light[down, across, rng.integers(0, 3, hot)] += rng.exponential(0.4 * look.full_well_e, hot)
     return cv2.addWeighted(light, COUNTS / look.full_well_e, light, 0, 0, dtype=cv2.CV_16U)
 
 
@@ -171,9 +171,8 @@ def _white_balance(light: NDArray[np.float32], sees: NDArray[np.bool_], share: f
     2004), so that clouds turn white and the sea stays blue."""
     some = np.maximum(light[sees], 0)
     cubed = some * some * some
-    means = (
-        np.maximum((cubed * cubed).mean(axis=0), 1e-12) ** np.float32(1 / 6) if len(some) else np.ones(3, np.float32)
-    )
+    powers = (cubed * cubed).mean(axis=0) if len(some) else np.ones(3, np.float32)
+    means = np.maximum(powers, 1e-12) ** np.float32(1 / 6)
     return ((means.mean() / means) ** np.float32(share)).astype(np.float32)
 
 
