@@ -5,7 +5,9 @@ The package's own reader keeps a gigabyte of booleans; this one streams the same
 
 import importlib.util
 import zipfile
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -87,6 +89,14 @@ class OceanMask:
                 parts.append(self._coarse[REDUCTIONS.index(k)][y0:y1, start:stop])
             at += stop - start
         return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+
+
+@lru_cache(maxsize=1)
+def ocean_files() -> TemporaryDirectory:
+    """A folder with the mask, for other processes to map; written once in this process and removed with it."""
+    folder = TemporaryDirectory(prefix="nadir-ocean-")
+    OceanMask().save(Path(folder.name))
+    return folder
 
 
 def _extremes(lat_deg: Array, lon_deg: Array) -> tuple[float, float, float, float]:
