@@ -100,7 +100,8 @@ class PatchNetwork:
     def check(self, patches: NDArray[np.uint8], descriptors: NDArray[np.float32]) -> None:
         """Raise PackError unless ONNX Runtime, and the engine if there is one, give the known answer
         (onboard/known_answer.py)."""
-        for network in (self._exact, *([self._network] if self._network is not self._exact else [])):
+        both = [self._exact] if self._network is self._exact else [self._exact, self._network]
+        for network in both:
             encode = functools.partial(_encode, network)
             check_known_answer(encode, patches, descriptors, self._least_cosine, network.runtime)
 

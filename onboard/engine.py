@@ -17,8 +17,8 @@ class EngineNetwork:
     """An engine of fixed shapes behind the face of `onboard.network.Network`.
 
     All memory is had when it is loaded: pinned on the host, one buffer each for input and output on the device. Inputs
-    go through in the engine's batches, the last one filled up with zeros. One stream, and one thread at a time (the
-    localizer's lock sees to it); the CUDA context is made current for each call, so that any thread may.
+    go through in the engine's batches; what fills the last one up is not looked at. One stream, and one thread at a
+    time (the localizer's lock sees to it); the CUDA context is made current for each call, so that any thread may.
     """
 
     def __init__(self, stamp: EngineStamp, plan: bytes, trt: Any, cuda: Any) -> None:
@@ -74,7 +74,6 @@ class EngineNetwork:
             for at in range(0, len(inputs), self._batch):
                 part = inputs[at : at + self._batch]
                 self._host_in[: len(part)] = part
-                self._host_in[len(part) :] = 0
                 self._cuda.memcpy_htod_async(self._device_in, self._host_in, self._stream)
                 if not self._context.execute_async_v3(int(self._stream.handle)):
                     raise EngineError("TensorRT did not start: its log on standard error says why")

@@ -17,8 +17,7 @@ Encode = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 PATCHES = 64
 # Least cosine of a descriptor with the expected one. Float networks differ by rounding. Quantized ones differ where a
-# value falls on the other side of a step: kernels that compute in integers, and those that saturate (ONNX Runtime on
-# processors without VNNI), agreed to 0.992 and more (docs/jetson.md); landmarks are matched at 0.3 to 0.9.
+# value falls on the other side of a step (tests/test_quantize.py: half of what is allowed, and less).
 FLOAT_COSINE, INT8_COSINE = 0.999, 0.99
 
 

@@ -1,6 +1,6 @@
 """The signatures of TensorRT that nadir calls, read off the real Python bindings: no GPU and no TensorRT needed.
 
-    pip download --no-deps --only-binary=:all: tensorrt-cu12-bindings==10.3.0 tensorrt-cu12-bindings==11.4.0.106
+    pip download --no-deps --only-binary=:all: tensorrt-cu12-bindings==VERSION
     python -m tests.tensorrt_signatures tensorrt_cu12_bindings-*.whl > tests/tensorrt_signatures.json
 
 The bindings are linked to libraries of gigabytes, but ask them for a dozen functions only when called: empty stand-ins
