@@ -3,31 +3,54 @@
 A hit at k: one of the k best cells lies within a cell's spacing of the truth. Beside it, the same with random codes.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.looks import Studio
+from export.footprints import Footprint
+from export.looks import Picture, Studio
 from export.regions import draw_held_out
 from onboard.cells import CellTable
-from onboard.encoder import Encoder
+from onboard.encoder import luminance
 from onboard.geodesy import distance_m
 
-AT = (1, 5, 20, 100)
+AT = (1, 5, 10, 20, 100)
+BATCH = 64
+Codes = NDArray[np.float32]
 Places = list[tuple[float, float]]
 
 
-def hit_ranks(table: CellTable, codes: Iterable[NDArray[np.float32]], places: Places) -> NDArray[np.int64]:
+class ViewEncoder(Protocol):
+    """What can be measured: a network of a flight pack, a teacher, the classical baseline."""
+
+    span_m: float
+    size: int
+    dim: int
+    turns: int
+
+    def encode(self, views: Codes) -> Codes: ...
+
+    def encode_turned(self, view: Codes) -> Codes: ...
+
+
+def hit_ranks(table: CellTable, codes: Iterable[Codes], places: Places) -> NDArray[np.int64]:
     """For each query, codes (turns, dim), the rank (0 = first) of the best cell within table.spacing_m of its place;
     the number of cells when there is none."""
+    cells = table.codes.astype(np.float32) * np.float32(table.scale)
+    near = (distance_m(table.lat_deg, table.lon_deg, *place) <= table.spacing_m for place in places)
+    return ranks_among(cells, codes, near)
+
+
+def ranks_among(gallery: Codes, codes: Iterable[Codes], right: Iterable[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """For each query, codes (turns, dim), how many wrong rows of the gallery (N, dim) are at least as similar, at their
+    best turn, as the best right one; N when nothing is right. Ties count as lost: equal codes know nothing."""
     ranks = []
-    for query, (lat_deg, lon_deg) in zip(codes, places):
-        near = distance_m(table.lat_deg, table.lon_deg, lat_deg, lon_deg) <= table.spacing_m
-        order = table.rank(query, len(table)).indices
-        hits = np.flatnonzero(near[order])
-        ranks.append(hits[0] if len(hits) else len(table))
+    for query, hit in zip(codes, right):
+        similarity = (gallery @ query.T).max(axis=1)
+        best = similarity[hit].max(initial=-np.inf)
+        ranks.append(int((similarity[~hit] >= best).sum()) if hit.any() else len(gallery))
     return np.array(ranks, np.int64)
 
 
@@ -43,7 +66,7 @@ def random_ranks(table: CellTable, places: Places, turns: int, seed: int = 0) ->
     """`hit_ranks` of codes drawn at random, for table and queries alike: what knowing nothing gives."""
     rng = np.random.default_rng(seed)
 
-    def unit(count: int) -> NDArray[np.float32]:
+    def unit(count: int) -> Codes:
         codes = rng.standard_normal((count, table.codes.shape[1])).astype(np.float32)
         return codes / np.linalg.norm(codes, axis=1, keepdims=True)
 
@@ -51,22 +74,15 @@ def random_ranks(table: CellTable, places: Places, turns: int, seed: int = 0) ->
     return hit_ranks(blank, (unit(turns) for _ in places), places)
 
 
-def simulated_queries(
-    studio: Studio, count: int, seed: int, progress: Callable[[], object] = lambda: None
-) -> tuple[NDArray[np.float32], Places]:
-    """Looks at places in the held-out regions, at any heading: views (count, 1, size, size) and where they are."""
+def simulated_queries(studio: Studio, count: int, seed: int) -> Iterator[tuple[Picture, tuple[float, float]]]:
+    """Looks at ``count`` places in the held-out regions, at any heading, and where they are."""
     rng = np.random.default_rng([seed, 1])
-    views: list[NDArray[np.float32]] = []
-    places: Places = []
-    while len(places) < count:
+    while count:
         lat_deg, lon_deg = draw_held_out(rng)
         row, column = min(179, int(90 - lat_deg)), min(359, int(lon_deg + 180))
-        if studio.earth.land_share[row, column] < 0.3:
-            continue
-        views.append(studio.look_view(rng, lat_deg, lon_deg, rng.uniform(0, 360), 0.0))
-        places.append((lat_deg, lon_deg))
-        progress()
-    return np.stack(views), places
+        if studio.earth.land_share[row, column] >= 0.3:
+            count -= 1
+            yield studio.look_picture(rng, lat_deg, lon_deg, rng.uniform(0, 360), 0.0), (lat_deg, lon_deg)
 
 
 def by_label(ranks: NDArray[np.int64], labels: list[str]) -> dict[str, dict[str, Any]]:
@@ -76,6 +92,53 @@ def by_label(ranks: NDArray[np.int64], labels: list[str]) -> dict[str, dict[str,
     return {name or "unlabelled": recall(ranks[chosen[name]]) for name in names}
 
 
-def encode_all(encoder: Encoder, views: Iterable[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+def encode_all(encoder: ViewEncoder, views: Iterable[Codes]) -> list[Codes]:
     """Codes (turns, dim) of every view."""
     return [encoder.encode_turned(view) for view in views]
+
+
+def encode_maps(encoder: ViewEncoder, views: Sequence[Codes]) -> Codes:
+    """Codes (N, dim) of map views, north up."""
+    parts = [encoder.encode(np.stack(views[at : at + BATCH])) for at in range(0, len(views), BATCH)]
+    return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32)
+
+
+def footprint_ranks(
+    encoder: ViewEncoder,
+    queries: Sequence[Footprint],
+    database: Sequence[Footprint],
+    progress: Callable[[], object] = lambda: None,
+) -> NDArray[np.int64]:
+    """Ranks by the protocol of EarthLoc (CVPR 2024): pictures as they are, each as one view whatever its scale, and a
+    hit is a picture of the database whose footprint meets the query's. Queries that meet none (ocean) are left
+    out, as there."""
+
+    def views(pictures: Sequence[Footprint]) -> Iterator[Codes]:
+        for picture in pictures:
+            progress()
+            yield whole_picture(picture, encoder.span_m).view(encoder.span_m, encoder.size)
+
+    hits = [meeting(query, database) for query in queries]
+    asked = [query for query, hit in zip(queries, hits) if hit.any()]
+    gallery = encode_maps(encoder, list(views(database)))
+    return ranks_among(gallery, encode_all(encoder, views(asked)), [hit for hit in hits if hit.any()])
+
+
+def meeting(query: Footprint, database: Sequence[Footprint]) -> NDArray[np.bool_]:
+    """(N,) which footprints of the database share ground with the query's."""
+    centres = np.array([footprint.centre for footprint in database])
+    reach = np.array([_radius_m(footprint) for footprint in database])
+    near = distance_m(centres[:, 0], centres[:, 1], *query.centre) < reach + _radius_m(query)
+    return np.array([bool(close) and query.overlap(other) > 0 for close, other in zip(near, database)], bool)
+
+
+def whole_picture(footprint: Footprint, span_m: float) -> Picture:
+    """The file as it is, its middle square taken to be span_m a side."""
+    grey = luminance(footprint.picture())
+    height, width = grey.shape
+    gsd_m = span_m / min(height, width)
+    return Picture(grey, np.ones(grey.shape, bool), gsd_m, ((width - 1) / 2, (height - 1) / 2))
+
+
+def _radius_m(footprint: Footprint) -> float:
+    return float(np.linalg.norm(footprint.offsets_m(*footprint.centre), axis=1).max())

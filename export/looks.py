@@ -25,8 +25,30 @@ KEYSTONE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
+class Picture:
+    """Ground before it becomes a view, so that networks of different sizes can look at the same: grey (H, W) float32,
+    mask (H, W) bool, True where seen, gsd_m, centre_px (x, y). The view is turned as if the camera's up direction had
+    the heading turn_deg where the picture's is north."""
+
+    grey: Float
+    mask: NDArray[np.bool_]
+    gsd_m: float
+    centre_px: tuple[float, float]
+    turn_deg: float = 0.0
+
+    def view(self, span_m: float, size: int) -> Float:
+        """What a network of this span and size sees: (1, size, size) float32 (`onboard.encoder.grey_view`)."""
+        view = grey_view(self.grey, self.mask, self.gsd_m, self.centre_px, span_m, size)
+        if self.turn_deg:
+            # A view is a disc, so that turning it loses nothing (`onboard.encoder.turned` is the inverse).
+            matrix = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, self.turn_deg, 1.0)
+            view = np.asarray(cv2.warpAffine(view[0], matrix, (size, size), flags=cv2.INTER_LINEAR))[None]
+        return view
+
+
+@dataclass(frozen=True, eq=False)
 class Studio:
-    """Renders views of size x size pixels, span_m a side, from an Earth in memory."""
+    """Renders pictures for views of size x size pixels, span_m a side, from an Earth in memory."""
 
     earth: Earth
     noise: Noise
@@ -38,30 +60,54 @@ class Studio:
         return round(self.size * OVERSAMPLE)
 
     @property
-    def _gsd_m(self) -> float:
+    def gsd_m(self) -> float:
         return self.span_m / self._render_px
 
     def map_view(self, lat_deg: float, lon_deg: float, heading_deg: float = 0.0) -> Float:
         """The map as it is: (1, size, size) float32."""
-        n = self._render_px
-        grey, _, _ = self.earth.sample(*node_grid(lat_deg, lon_deg, n, self._gsd_m, heading_deg), n)
-        return self._view(grey, np.ones((n, n), bool))
+        return self.map_picture(lat_deg, lon_deg, heading_deg).view(self.span_m, self.size)
 
     def look_view(
         self, rng: np.random.Generator, lat_deg: float, lon_deg: float, heading_deg: float, max_offset_m: float
     ) -> Float:
         """A look within max_offset_m of a place, image up towards heading_deg: (1, size, size) float32."""
+        return self.look_picture(rng, lat_deg, lon_deg, heading_deg, max_offset_m).view(self.span_m, self.size)
+
+    def map_picture(self, lat_deg: float, lon_deg: float, heading_deg: float = 0.0) -> Picture:
+        """The map as it is."""
+        n = self._render_px
+        grey, _, _ = self.earth.sample(*node_grid(lat_deg, lon_deg, n, self.gsd_m, heading_deg), n)
+        return self._picture(grey)
+
+    def dated_picture(
+        self, rng: np.random.Generator, lat_deg: float, lon_deg: float, heading_deg: float, max_offset_m: float
+    ) -> Picture:
+        """The map within max_offset_m of a place on another date: season, vegetation, ground and water changed, the
+        sky clear."""
+        return self._picture(self._land(rng, lat_deg, lon_deg, heading_deg, max_offset_m, np.eye(3)))
+
+    def look_picture(
+        self, rng: np.random.Generator, lat_deg: float, lon_deg: float, heading_deg: float, max_offset_m: float
+    ) -> Picture:
+        """A look within max_offset_m of a place, image up towards heading_deg."""
+        grey = self._sky(rng, self._land(rng, lat_deg, lon_deg, heading_deg, max_offset_m, None))
+        return self._picture(_sensor(rng, grey), porthole(rng, self._render_px))
+
+    def _land(
+        self, rng: np.random.Generator, lat_deg: float, lon_deg: float, heading_deg: float, max_offset_m: float,
+        warp: NDArray | None,
+    ) -> NDArray:  # fmt: skip
+        """The ground near a place under a clear sky; without ``warp`` as a camera that is a little off sees it."""
         n = self._render_px
         lat, lon = destination(lat_deg, lon_deg, rng.uniform(0, 360), max_offset_m * np.sqrt(rng.uniform()))
-        nodes = node_grid(float(lat), float(lon), n, self._gsd_m, heading_deg, _warp(rng))
+        warp = _warp(rng) if warp is None else warp
+        nodes = node_grid(float(lat), float(lon), n, self.gsd_m, heading_deg, warp)
         grey, vegetation, land = self.earth.sample(*nodes, n)
         if self.earth.seasons and rng.uniform() < 0.6:
             month = int(rng.integers(len(self.earth.seasons)))
             ratio = self.earth.season(month, *nodes, n)
             grey = (grey + 12) * np.exp(rng.uniform(0.2, 1.2) * ratio) - 12
-        grey = self._ground(rng, grey, vegetation, land)
-        grey = self._sky(rng, grey)
-        return self._view(_sensor(rng, grey), porthole(rng, n))
+        return self._ground(rng, grey, vegetation, land)
 
     def _ground(self, rng: np.random.Generator, grey: NDArray, vegetation: Float, land: Float) -> NDArray:
         n = self._render_px
@@ -105,9 +151,10 @@ class Studio:
             grey = grey * (1 - alpha) + alpha * rng.uniform(170, 255)
         return grey * clear + airlight * (1 - clear)
 
-    def _view(self, grey: NDArray, mask: NDArray[np.bool_]) -> Float:
+    def _picture(self, grey: NDArray, mask: NDArray[np.bool_] | None = None) -> Picture:
         centre = (self._render_px - 1) / 2
-        return grey_view(grey.astype(np.float32), mask, self._gsd_m, (centre, centre), self.span_m, self.size)
+        seen = np.ones(grey.shape, bool) if mask is None else mask
+        return Picture(grey.astype(np.float32), seen, self.gsd_m, (centre, centre))
 
 
 def _warp(rng: np.random.Generator) -> NDArray:

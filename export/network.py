@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 STEM_PX = 13
-CHANNELS = 32
+DESIGNED = 32  # channels of the stem that are derivatives of Gaussians; further ones start at random
 # The pooling window of a grid point, in pixels of the half-size picture, at a stride of 4.
 POOL_PX, POOL_SIGMA = 12, 2.5
 
@@ -22,12 +22,14 @@ POOL_PX, POOL_SIGMA = 12, 2.5
 @dataclass(frozen=True)
 class NetworkSettings:
     """size: pixels a side of the view, a multiple of 8; span_m: its side on the ground; dim: length of the code;
-    turns: how many turns of a frame the search tries."""
+    turns: how many turns of a frame the search tries; channels of every layer, at least 32; blocks: how many."""
 
     size: int = 64
     span_m: float = 320e3
     dim: int = 128
     turns: int = 16
+    channels: int = 32
+    blocks: int = 2
 
     def metadata(self) -> dict[str, str]:
         """As written into the model file's metadata_props."""
@@ -70,22 +72,28 @@ class Network(nn.Module):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
-        if settings.size % 8:
-            raise ValueError(f"size {settings.size} is not a multiple of 8")
-        self.stem = nn.Conv2d(1, CHANNELS, STEM_PX, stride=2, padding=STEM_PX // 2)
-        self.blocks = nn.Sequential(RepBlock(CHANNELS), RepBlock(CHANNELS))
+        channels = settings.channels
+        if settings.size % 8 or channels < DESIGNED:
+            raise ValueError(
+                f"size {settings.size} is not a multiple of 8, or fewer than {DESIGNED} channels: {channels}"
+            )
+        self.stem = nn.Conv2d(1, channels, STEM_PX, stride=2, padding=STEM_PX // 2)
+        self.blocks = nn.Sequential(*(RepBlock(channels) for _ in range(settings.blocks)))
         # Even kernel and this padding put the grid points symmetrically.
-        self.pool = nn.Conv2d(CHANNELS, CHANNELS, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=CHANNELS)
-        self.head = nn.Linear(CHANNELS * (settings.size // 8) ** 2, settings.dim)
+        self.pool = nn.Conv2d(channels, channels, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=channels)
+        self.head = nn.Linear(channels * (settings.size // 8) ** 2, settings.dim)
         with torch.no_grad():
-            self.stem.weight.copy_(torch.from_numpy(stem_kernels())[:, None])
+            designed = torch.from_numpy(stem_kernels())[:, None]
+            weight = self.stem.weight
+            weight *= 2 / weight.abs().sum((1, 2, 3), keepdim=True)
+            weight[:DESIGNED] = designed
             for layer in (self.stem, self.pool):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
             window = torch.from_numpy(_gaussian(POOL_PX, POOL_SIGMA, total=1.0))
             self.pool.weight.copy_(window.expand_as(self.pool.weight))
 
     def features(self, views: Tensor) -> Tensor:
-        """What the linear layer sees: (N, CHANNELS * (size / 8)^2)."""
+        """What the linear layer sees: (N, channels * (size / 8)^2)."""
         return self.pool(self.blocks(torch.relu(self.stem(views)))).flatten(1)
 
     def forward(self, views: Tensor) -> Tensor:
@@ -98,8 +106,28 @@ class Network(nn.Module):
         return nn.Sequential(self.stem, nn.ReLU(), *blocks, self.pool, nn.Flatten(1), self.head).eval()
 
 
+def cost(network: Network, size: int) -> tuple[int, float]:
+    """Parameters, and floating-point operations a view (a multiplication and an addition count as two)."""
+    operations = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal operations
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        operations += 2 * layer.weight[0].numel() * output[0].numel()
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    training = network.training
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 1, size, size, device=network.head.weight.device))
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return sum(parameter.numel() for parameter in network.parameters()), float(operations)
+
+
 def stem_kernels() -> np.ndarray:
-    """First and second derivatives of Gaussians and a blob, (CHANNELS, STEM_PX, STEM_PX) float32, absolute sum 2."""
+    """First and second derivatives of Gaussians and a blob, (DESIGNED, STEM_PX, STEM_PX) float32, absolute sum 2."""
     at = np.arange(STEM_PX) - (STEM_PX - 1) / 2
     x, y = np.meshgrid(at, at)
     kernels = []

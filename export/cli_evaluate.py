@@ -1,0 +1,138 @@
+"""``nadir export evaluate``: recall of teachers, students and the classical baseline, with seconds and bytes beside."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.cli_common import bar, earth_arguments, settings_of, studio, updating
+from export.json_file import write_json
+from onboard.camera_files import load_camera
+from onboard.encoder import Encoder
+from onboard.errors import MissingPackageError, NadirError
+from onboard.plugins import service
+
+VLAD = "vlad-rootsift"
+# Views of the baseline: SIFT wants more pixels than the networks do.
+VLAD_SIZE, VLAD_DIM, VLAD_VIEWS = 160, 256, 2000
+
+
+class EvaluationError(NadirError):
+    """An evaluation that cannot be made as asked."""
+
+
+def add_actions(actions: argparse._SubParsersAction) -> None:
+    evaluate = actions.add_parser("evaluate", help="recall on simulated looks and real frames, as JSON")
+    earth_arguments(evaluate)
+    evaluate.add_argument("--models", type=Path, nargs="*", default=[], metavar="MODEL",
+                          help="networks (.onnx) and teachers (.pt)")  # fmt: skip
+    evaluate.add_argument("--vlad", action="store_true", help="beside them, VLAD of RootSIFT")
+    evaluate.add_argument("--frames", type=Path, metavar="DIR", help="a folder with frames.csv")
+    evaluate.add_argument("--camera", type=Path, help="overrides the camera named in frames.csv (it may have a mask)")
+    evaluate.add_argument("--earthloc", type=Path, nargs=2, metavar=("QUERIES", "DATABASE"),
+                          help="folders in the layout of EarthLoc and AstroLoc, corners in the names")  # fmt: skip
+    evaluate.add_argument("--band", type=float, nargs=2, default=(-56.0, 56.0), metavar=("SOUTH", "NORTH"))
+    evaluate.add_argument("--spacing-km", type=float, default=50.0)
+    evaluate.add_argument("--looks", type=int, default=1000, help="simulated queries (default: %(default)s)")
+    evaluate.add_argument("--threads", type=int, default=2)
+    evaluate.add_argument("--out", type=Path, required=True, metavar="RECALL.json")
+    evaluate.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    from export import evaluate
+    from export.footprints import read_footprints
+    from export.frames import read_frames
+
+    if not arguments.models and not arguments.vlad:
+        raise EvaluationError("nothing to evaluate: name --models, or --vlad, or both")
+    camera = load_camera(arguments.camera) if arguments.camera else None
+    frames = read_frames(arguments.frames, camera) if arguments.frames else []
+    photographs = [read_footprints(folder) for folder in arguments.earthloc or ()]
+    encoders: dict[str, Any] = {str(model): _encoder(model, arguments.threads) for model in arguments.models}
+    span_m = max((encoder.span_m for encoder in encoders.values()), default=320e3)
+    # As fine as the finest asks for.
+    gsd_m = min([encoder.span_m / encoder.size for encoder in encoders.values()], default=np.inf)
+    gsd_m = min(gsd_m, span_m / VLAD_SIZE) if arguments.vlad else gsd_m
+    renderer = studio(arguments, span_m, round(span_m / gsd_m))
+    if arguments.vlad:
+        encoders[VLAD] = _baseline(renderer, arguments.seed)
+    looks: dict[str, list] = {name: [] for name in encoders}
+    look_places = []
+    with bar("looks", arguments.looks) as shown:
+        for picture, place in evaluate.simulated_queries(renderer, arguments.looks, arguments.seed):
+            look_places.append(place)
+            for name, encoder in encoders.items():
+                looks[name].append(picture.view(encoder.span_m, encoder.size))
+            shown.update()
+    frame_places = [(frame.lat_deg, frame.lon_deg) for frame in frames]
+    labels = [frame.label for frame in frames]
+    report: dict[str, Any] = {"settings": settings_of(arguments), "models": {}}
+    mosaic, build_cells = service("mosaic")(*arguments.mosaic), service("cells")
+    for name, encoder in encoders.items():
+        entry: dict[str, Any] = {"bytes": encoder.bytes if name == VLAD else Path(name).stat().st_size}
+        began = time.perf_counter()
+        with bar(f"cells of {Path(name).name}", 1) as shown:
+            table = build_cells(mosaic, encoder, tuple(arguments.band), arguments.spacing_km * 1e3, updating(shown))
+        entry |= {"cells": len(table), "bytes_of_cells": table.codes.nbytes, "dim": encoder.dim, "turns": encoder.turns}
+        entry["cells_s"] = round(time.perf_counter() - began, 1)
+        began, spent = time.perf_counter(), time.process_time()
+        codes = evaluate.encode_all(encoder, looks[name])
+        entry["ms_per_frame"] = round((time.perf_counter() - began) / max(1, len(codes)) * 1e3, 1)
+        entry["cpu_ms_per_frame"] = round((time.process_time() - spent) / max(1, len(codes)) * 1e3, 1)
+        began = time.perf_counter()
+        entry["simulated_held_out"] = evaluate.recall(evaluate.hit_ranks(table, codes, look_places))
+        entry["search_ms"] = round((time.perf_counter() - began) / max(1, len(codes)) * 1e3, 1)
+        # The pixel of a rectified frame is half of a view's, so that the view is reduced, never enlarged.
+        seen = (frame.picture(encoder.span_m / encoder.size / 2) for frame in frames)
+        views = [picture.view(encoder.span_m, encoder.size) for picture in seen]
+        entry["real"] = evaluate.by_label(
+            evaluate.hit_ranks(table, evaluate.encode_all(encoder, views), frame_places), labels
+        )
+        if photographs:
+            with bar(f"photographs for {Path(name).name}", sum(map(len, photographs))) as shown:
+                entry["earthloc"] = evaluate.recall(
+                    evaluate.footprint_ranks(encoder, photographs[0], photographs[1], shown.update)
+                )
+        report["models"][name] = entry
+        print(json.dumps({name: entry}), file=sys.stderr)
+    report["random_codes"] = {
+        "simulated_held_out": evaluate.recall(evaluate.random_ranks(table, look_places, encoder.turns)),
+        "real": evaluate.by_label(evaluate.random_ranks(table, frame_places, encoder.turns), labels),
+    }
+    write_json(arguments.out, report)
+    print(json.dumps(report))
+    return 0
+
+
+def _encoder(model: Path, threads: int) -> Any:
+    if model.suffix != ".pt":
+        return Encoder(model, threads)
+    try:
+        import torch
+
+        from export.teacher import TeacherEncoder, load_teacher
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"a teacher needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    torch.set_num_threads(threads)
+    return TeacherEncoder(load_teacher(model), torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _baseline(renderer: Any, seed: int) -> Any:
+    """VLAD with words and directions of map views outside the regions held out."""
+    from export.regions import held_out
+    from export.vlad import VladEncoder
+
+    rng = np.random.default_rng([seed, 3])
+    views: list = []
+    with bar("views for the baseline", VLAD_VIEWS) as shown:
+        while len(views) < VLAD_VIEWS:
+            lat_deg, lon_deg = renderer.earth.draw_place(rng, (-62.0, 62.0), 0.15)
+            if not held_out(lat_deg, lon_deg, renderer.span_m / 2):
+                views.append(renderer.map_picture(lat_deg, lon_deg).view(renderer.span_m, VLAD_SIZE))
+                shown.update()
+    return VladEncoder(views, renderer.span_m, VLAD_SIZE, VLAD_DIM, seed)
