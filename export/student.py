@@ -30,6 +30,8 @@ from export.whitening import Whitening
 MOST_PARAMETERS, MOST_OPERATIONS, MOST_DIM = 3e6, 0.5e9, 256
 # What starts out solved or designed learns at this share of the rate.
 SOLVED_RATE = 0.1
+# Pairs a dimension that the whitening of a student is found from.
+WHITENED = 16
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Student:
         seen: list[Tensor] = []
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for pairs in self._first_pairs():
+            for pairs in self._first_pairs(self.settings.closed_form_pairs):
                 views = self._views(pairs)
                 if self.teacher:
                     taught.append(self._taught(pairs).cpu())
@@ -95,7 +97,8 @@ class Student:
         if self.teacher is None and self.settings.whiten > 0:
             self.network.cpu().eval()
             with torch.no_grad():
-                codes = torch.cat([self.network(self._views(pairs)) for pairs in self._first_pairs()])
+                few = self._first_pairs(min(self.settings.closed_form_pairs, WHITENED * self.view.dim))
+                codes = torch.cat([self.network(self._views(pairs)) for pairs in few])
             Whitening.fitted(codes, self.view.dim, self.settings.whiten).fold(self.network.head)
 
     def losses(self, step: int) -> dict[str, Tensor]:
@@ -148,9 +151,10 @@ class Student:
         """Map and frame by turns, (2 N, 1, size, size)."""
         return views_of(_pictures(pairs), self.view.span_m, self.view.size)
 
-    def _first_pairs(self) -> Iterator[list[Pair]]:
-        batches = -(-self.settings.closed_form_pairs // self.settings.pairs)
-        for index in tqdm(range(batches), desc="closed form", unit="batch", disable=not self.world.leads or None):
+    def _first_pairs(self, count: int) -> Iterator[list[Pair]]:
+        """``count`` pairs, in batches, that no step shows."""
+        batches = -(-count // self.settings.pairs)
+        for index in tqdm(range(batches), desc="pairs", unit="batch", disable=not self.world.leads or None):
             yield self.scenes.pairs(BEFORE + index, range(self.settings.pairs))
 
 

@@ -61,7 +61,7 @@ class Teacher(nn.Module):
         """Shift the projection so that the codes of these views lie around zero. A fresh network's all point the same
         way, and where all similarities are 1 a metric loss has no slope to leave by."""
         with torch.no_grad():
-            self.projection.bias -= self.projection(self.pool(*self.backbone(views))).mean(0)
+            self.projection.bias.sub_(self.projection(self.pool(*self.backbone(views))).mean(0))
 
 
 def save_teacher(teacher: Teacher, path: Path) -> None:
