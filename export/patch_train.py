@@ -22,6 +22,11 @@ from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.patches import PATCH_PX
 
 
+# Two patches nearer to one another overlap.
+_ELSEWHERE_M = 45e3
+_LIST = 200  # patches in a list of the search for hard negatives, about
+
+
 @dataclass(frozen=True)
 class PatchTrainSettings:
     """batch: pairs a step; strangers: patches of cloud and noise a step; temperature: of the contrast; hard_share: of a
@@ -130,7 +135,8 @@ def mine(network: PatchNet, pairs: PatchPairs, train: PatchTrainSettings, step: 
     rows = np.sort(rng.choice(len(pairs), min(train.mined, len(pairs)), replace=False))
     inner = slice(MARGIN_PX, MARGIN_PX + PATCH_PX)
     frame, chart = (network.encode(side[rows][:, inner, inner]) for side in (pairs.frame, pairs.map))
-    finder = faiss.index_factory(DIM, "IVF512,Flat", faiss.METRIC_INNER_PRODUCT)
+    lists = int(np.clip(len(rows) // _LIST, 1, 512))
+    finder = faiss.index_factory(DIM, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     finder.train(chart)
     finder.add(chart)
     finder.nprobe = 4  # type: ignore[attr-defined]
@@ -144,10 +150,6 @@ def mine(network: PatchNet, pairs: PatchPairs, train: PatchTrainSettings, step: 
     hard[rows] = np.where(chosen >= 0, rows[chosen], -1)
     hard[rows[chosen[:, 0] < 0]] = -1
     return hard
-
-
-# Two patches nearer to one another overlap.
-_ELSEWHERE_M = 45e3
 
 
 def _same_place(pairs: PatchPairs, rows: NDArray[np.int64]) -> Tensor:
