@@ -1,4 +1,5 @@
-"""``nadir export train | pairs | local | quantize | evaluate``: stages from files to files that can be rerun alone."""
+"""``nadir export train | pairs | local | quantize | quantize-local | engine | evaluate``: stages from files to files
+that can be rerun alone."""
 
 import argparse
 import json
@@ -51,6 +52,21 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     quantize.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
     quantize.add_argument("--views", type=int, default=512, help="to calibrate on (default: %(default)s)")
     quantize.set_defaults(run=run_quantize)
+
+    quantize_local = actions.add_parser("quantize-local", help="descriptor.onnx to INT8 (explicit Q/DQ), measured")
+    quantize_local.add_argument("--model", type=Path, required=True, metavar="DESCRIPTOR.onnx")
+    quantize_local.add_argument("--pairs", type=Path, required=True, metavar="DIR")
+    quantize_local.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
+    quantize_local.add_argument("--patches", type=int, default=4096, help="to calibrate on (default: %(default)s)")
+    quantize_local.add_argument("--seed", type=int, default=0)
+    quantize_local.set_defaults(run=run_quantize_local)
+
+    engine = actions.add_parser("engine", help="descriptor.onnx to a TensorRT engine, on the device where it will run")
+    engine.add_argument("--model", type=Path, required=True, metavar="DESCRIPTOR.onnx")
+    engine.add_argument("--batch", type=int, default=512, help="patches at once (default: %(default)s)")
+    engine.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="the pack's directory, or the one $NADIR_ENGINES names")  # fmt: skip
+    engine.set_defaults(run=run_engine)
 
     evaluate = actions.add_parser("evaluate", help="recall on simulated looks and real frames, as JSON")
     _earth_arguments(evaluate)
@@ -140,6 +156,34 @@ def run_quantize(arguments: argparse.Namespace) -> int:
     sizes = arguments.model.stat().st_size, arguments.out.stat().st_size
     print(f"{arguments.out}: {sizes[1] / 1e3:.0f} kB (was {sizes[0] / 1e3:.0f} kB); "
           "what it costs: nadir export evaluate --models BOTH", file=sys.stderr)  # fmt: skip
+    return 0
+
+
+def run_quantize_local(arguments: argparse.Namespace) -> int:
+    try:
+        from export.quantize_patches import TOLERATED, quantize_descriptor
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"quantizing needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    report = quantize_descriptor(arguments.model, arguments.out, arguments.pairs, arguments.patches, arguments.seed)
+    _write_json(arguments.out.with_suffix(".json"), {"settings": _settings(arguments), **asdict(report)})
+    for name, one in (("float32", report.float32), ("int8", report.int8)):
+        print(f"{name:8} of {one.pairs} held-out pairs first {100 * one.recall_1:.2f} %, in the first ten "
+              f"{100 * one.recall_10:.2f} %; likeness {one.right:.4f}, of chance {one.chance:.4f}")  # fmt: skip
+    print(f"lost     {100 * report.lost:.2f} points; mean cosine of the same patch {report.likeness:.4f}")
+    if report.lost > TOLERATED:
+        print(f"{arguments.out}: loses more than {100 * TOLERATED:g} points; calibrate on more --patches, or keep "
+              f"{arguments.model}", file=sys.stderr)  # fmt: skip
+    return 0
+
+
+def run_engine(arguments: argparse.Namespace) -> int:
+    try:
+        from export.engine import build_engine, check_engine
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"an engine needs the package {error.name!r}: pip install 'nadir[jetson]'") from error
+    path = build_engine(arguments.model, arguments.batch, arguments.out)
+    check_engine(arguments.model, path)
+    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB, agrees with ONNX Runtime", file=sys.stderr)
     return 0
 
 

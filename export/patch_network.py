@@ -43,8 +43,17 @@ class PatchNet(nn.Module):
             convolution, norm = self.body[at], self.body[at + 1]
             assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
             layers += [torch.nn.utils.fuse_conv_bn_eval(convolution, norm), nn.ReLU()]
-        head = torch.nn.utils.fuse_linear_bn_eval(self.head, self.whiten)
-        return nn.Sequential(*layers, nn.Flatten(1), head).eval()
+        return nn.Sequential(*layers, nn.Flatten(1), self._whitened_head()).eval()
+
+    def _whitened_head(self) -> nn.Linear:
+        # By hand: torch's fuse_linear_bn_eval fails on a normalisation without weights.
+        mean, variance = self.whiten.running_mean, self.whiten.running_var
+        assert mean is not None and variance is not None
+        share = torch.rsqrt(variance + self.whiten.eps)
+        head = nn.Linear(self.head.in_features, DIM)
+        head.weight = nn.Parameter(self.head.weight * share[:, None])
+        head.bias = nn.Parameter(-mean * share)
+        return head
 
     def encode(self, patches: NDArray[np.uint8], batch: int = 4096) -> NDArray[np.float32]:
         """Descriptors (N, DIM) float32 of unit length of patches (N, PATCH_PX, PATCH_PX) uint8, in evaluation mode."""

@@ -13,14 +13,16 @@ from index_builder.pack_writer import PackWriter
 from index_builder.quantization import quantize
 from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
+from onboard.describer import PatchNetwork
 from onboard.errors import BudgetError, MosaicError
+from onboard.known_answer import known_answer
 from onboard.landmarks import to_arrays
 from onboard.mission import Mission
 from onboard.search import Search
 
 DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/results.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
-_OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, array headers
+_OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, known answer, array headers
 
 NETWORK = "descriptor.onnx"  # its name in the pack
 
@@ -71,6 +73,7 @@ def build_pack(
     writer = PackWriter(out, mission)
     if options.network is not None:
         writer.add_file(options.network, NETWORK)
+        writer.add_arrays("known_answer", known_answer(PatchNetwork(options.network).encode))
     writer.manifest.update(
         seed=options.seed,
         landmarks=len(landmarks),

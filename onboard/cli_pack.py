@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from onboard.acceptance import Acceptance
+from onboard.describer import describer_of
 from onboard.pack import default_pack, open_pack, read_manifest
 
 
@@ -37,5 +38,9 @@ def info(arguments: argparse.Namespace) -> int:
 
 def verify(arguments: argparse.Namespace) -> int:
     pack = open_pack(arguments.pack or default_pack())
+    describer = describer_of(pack, threads=1)
     print(f"{pack.path}: {len(pack.files)} files, {pack.size:,} bytes, every checksum holds", file=sys.stderr)
+    print(f"descriptors: {describer.runtime}", file=sys.stderr)
+    for reason in describer.refused:
+        print(f"engine not used: {reason}", file=sys.stderr)
     return 0

@@ -40,12 +40,15 @@ def run(arguments: argparse.Namespace) -> int:
         "mission": localizer.mission.name,
         "camera": {"width": localizer.camera.width, "height": localizer.camera.height},
         "pack": {"path": str(pack), "manifest_sha256": hashlib.sha256((pack / MANIFEST).read_bytes()).hexdigest()},
+        "descriptors": {"runtime": localizer.describer.runtime, "refused": localizer.describer.refused},
         "versions": {"protocol": VERSION, **versions()},
     }
     server = Server(localizer, arguments.bind, about)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    print(f"nadir: serving {pack} at {server.endpoint}", file=sys.stderr, flush=True)
+    print(f"nadir: serving {pack} at {server.endpoint}, {localizer.describer.runtime}", file=sys.stderr, flush=True)
+    for reason in localizer.describer.refused:
+        print(f"nadir: engine not used: {reason}", file=sys.stderr, flush=True)
     server.run()
     counts = server.health
     print(f"nadir: stopped: {counts.served} frames served, {counts.dropped} dropped", file=sys.stderr)

@@ -13,7 +13,7 @@ from onboard.acceptance import Acceptance
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.clock import Clock
-from onboard.describer import Describer, PatchNetwork, RootSift
+from onboard.describer import describer_of
 from onboard.errors import PackError
 from onboard.features import extract, shrink_mask
 from onboard.fix import Attitude, Fix, Prior, Status, no_fix
@@ -62,7 +62,7 @@ class Localizer:
         self.search = Search.from_plain(self.pack.manifest.get("search", {}))
         self.acceptance = Acceptance.from_plain(self.pack.manifest.get("acceptance", {}))
         self.catalogue = _catalogue(self.pack)
-        self.describer = _describer(self.pack)
+        self.describer = describer_of(self.pack, _THREADS)
         if self.describer.dim != self.catalogue.coarse.shape[1]:
             raise PackError(f"{self.pack.path}: its landmarks are not described by its network; rebuild the pack")
         self._index = search_index(self.catalogue, self.search.probes)
@@ -272,12 +272,6 @@ def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: 
         timestamp_ns=timestamp_ns,
         timings_ms=clock.timings_ms,
     )
-
-
-def _describer(pack: Pack) -> Describer:
-    """What described the pack's landmarks, as its manifest says."""
-    network = pack.manifest.get("descriptor_network")
-    return RootSift() if network is None else PatchNetwork(pack.file(str(network)), _THREADS)
 
 
 def _catalogue(pack: Pack) -> Catalogue:
