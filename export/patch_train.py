@@ -48,11 +48,12 @@ class PatchTrainSettings:
 
 @dataclass
 class PatchState:
-    """All that a step changes."""
+    """All that a step changes. hard (N, 4): of every pair, `mine`; None until mined for the first time."""
 
     network: PatchNet
     optimizer: torch.optim.Optimizer
-    step: int
+    step: int = 0
+    hard: NDArray[np.int64] | None = None
 
 
 def fit_patches(pairs: PatchPairs, train: PatchTrainSettings, folder: Path) -> PatchNet:
@@ -62,17 +63,16 @@ def fit_patches(pairs: PatchPairs, train: PatchTrainSettings, folder: Path) -> P
     torch.manual_seed(train.seed)
     network = PatchNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=train.rate, weight_decay=train.weight_decay)
-    state, settings = PatchState(network, optimizer, 0), json.loads(json.dumps(asdict(train) | {"pairs": len(pairs)}))
+    state, settings = PatchState(network, optimizer), json.loads(json.dumps(asdict(train) | {"pairs": len(pairs)}))
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         _load(checkpoint, state, settings)
     (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     began, losses = time.monotonic(), []
-    hard: NDArray[np.int64] | None = None
     for step in tqdm(range(state.step, train.steps), initial=state.step, total=train.steps, unit="step", disable=None):
-        if step >= train.mine_every and (hard is None or step % train.mine_every == 0):
-            hard = mine(network, pairs, train, step)
-        losses.append(_step(state, pairs, train, hard))
+        if step > 0 and step % train.mine_every == 0:
+            state.hard = mine(network, pairs, train, step)
+        losses.append(_step(state, pairs, train))
         if state.step % 50 == 0:
             line = {"step": state.step, "loss": round(float(np.mean(losses)), 4), "s": round(time.monotonic() - began)}
             with (folder / "log.jsonl").open("a") as log:
@@ -83,11 +83,11 @@ def fit_patches(pairs: PatchPairs, train: PatchTrainSettings, folder: Path) -> P
     return network
 
 
-def _step(state: PatchState, pairs: PatchPairs, train: PatchTrainSettings, hard: NDArray[np.int64] | None) -> float:
+def _step(state: PatchState, pairs: PatchPairs, train: PatchTrainSettings) -> float:
     rng = np.random.default_rng((train.seed, state.step))
     for group in state.optimizer.param_groups:
         group["lr"] = train.rate * rate_share(state.step, train)  # type: ignore[arg-type]
-    rows = draw_rows(rng, len(pairs), train, hard)
+    rows = draw_rows(rng, len(pairs), train, state.hard)
     strangers = rng.integers(0, len(pairs.strangers), train.strangers)
     views = [_crop(pairs.frame[rows], rng), _crop(pairs.map[rows], rng), _crop(pairs.strangers[strangers], rng)]
     state.network.train()
@@ -171,7 +171,7 @@ def _save(path: Path, state: PatchState, settings: dict[str, Any]) -> None:
     torch.save(
         {
             "network": state.network.state_dict(), "optimizer": state.optimizer.state_dict(), "step": state.step,
-            "settings": json.dumps(settings),
+            "settings": json.dumps(settings), "hard": None if state.hard is None else torch.from_numpy(state.hard),
         },
         part,
     )  # fmt: skip
@@ -185,3 +185,4 @@ def _load(path: Path, state: PatchState, settings: dict[str, Any]) -> None:
     state.network.load_state_dict(saved["network"])
     state.optimizer.load_state_dict(saved["optimizer"])
     state.step = saved["step"]
+    state.hard = None if saved["hard"] is None else saved["hard"].numpy()

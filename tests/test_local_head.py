@@ -1,5 +1,6 @@
 """The descriptor network: patches, pairs, training, export, and what the runtime makes of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,15 @@ MOSAIC = Path(__file__).parents[2] / "shared/data/mosaics/blue_marble_summer_30a
 SMALL = PatchTrainSettings(
     steps=60, batch=64, strangers=8, warmup=5, mine_every=30, mined=400, checkpoint_every=20, seed=3
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small batches gain nothing from threads, and threads that wait for one another are slow on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
