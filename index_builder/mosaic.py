@@ -19,6 +19,7 @@ from index_builder.raster_blocks import Level, RasterBlocks
 from onboard.errors import MosaicError
 from onboard.geodesy import EARTH_RADIUS_M, Array, wrap_lon_deg
 
+STRIP_PX = 1 << 15  # of a picture at a time: what is computed of them stays in the processor's cache
 METRES_PER_DEGREE = np.pi / 180 * EARTH_RADIUS_M
 
 
@@ -155,14 +156,23 @@ class _Layer:
         most = max(0, (self.raster.width // 4).bit_length() - 1)
         level = Level(self.raster, 1 << row_halvings, 1 << min(max(0, column_halvings), most))
         scale_x, scale_y = level.width / self.raster.width, level.height / self.raster.height
-        x = (lon_deg - self.west_deg) * (scale_x / self.step_x_deg) - 0.5
-        y = (self.north_deg - lat_deg) * (scale_y / self.step_deg) - 0.5
-        x0, x1 = int(np.floor(x.min())) - 1, int(np.ceil(x.max())) + 2
-        y0, y1 = max(0, int(np.floor(y.min())) - 1), min(level.height, int(np.ceil(y.max())) + 2)
+        columns, rows = scale_x / self.step_x_deg, scale_y / self.step_deg  # a degree
+        x_origin, y_origin = -self.west_deg * columns - 0.5, self.north_deg * rows - 0.5
+        x0 = int(np.floor(lon_deg.min() * columns + x_origin)) - 1
+        x1 = int(np.ceil(lon_deg.max() * columns + x_origin)) + 2
+        y0 = max(0, int(np.floor(y_origin - lat_deg.max() * rows)) - 1)
+        y1 = min(level.height, int(np.ceil(y_origin - lat_deg.min() * rows)) + 2)
         if not self.wraps:
             x0, x1 = max(0, x0), min(level.width, x1)
         picture = self._blocks.window(level, x0, y0, x1, y1)
-        return remap_large(picture, (x - x0).astype(np.float32), (y - y0).astype(np.float32))
+        colours = np.empty((*lat_deg.shape, 3), np.uint8)
+        strip = max(1, STRIP_PX // lat_deg.shape[1])
+        for top in range(0, len(lat_deg), strip):
+            part = slice(top, top + strip)
+            map_x = (lon_deg[part] * columns + (x_origin - x0)).astype(np.float32)
+            map_y = (lat_deg[part] * -rows + (y_origin - y0)).astype(np.float32)
+            colours[part] = remap_large(picture, map_x, map_y)
+        return colours
 
 
 def _halvings(gsd_m: float, step_deg: float) -> int:

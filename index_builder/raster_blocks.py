@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -17,6 +18,8 @@ from onboard.errors import MosaicError
 BLOCK_PX = 512
 # Enough for two frames of a few megapixels with all their surroundings.
 CACHE_BYTES = 96 << 20
+# GDAL keeps decoded blocks, too, of its own accord as many as fit into a twentieth of the machine's memory.
+GDAL_CACHE_BYTES = 32 << 20
 
 Key = tuple[int, int, int, int]
 
@@ -45,7 +48,8 @@ class Level:
         window = Window(x0 * column, y0 * row, (x1 - x0) * column, (y1 - y0) * row)
         bands = [1, 1, 1] if raster.count == 1 else [1, 2, 3]
         try:
-            data = raster.read(bands, window=window, out_shape=(3, y1 - y0, x1 - x0), resampling=Resampling.average)
+            with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+                data = raster.read(bands, window=window, out_shape=(3, y1 - y0, x1 - x0), resampling=Resampling.average)
         except RasterioError as error:
             raise MosaicError(
                 f"{raster.name}: damaged near column {round(window.col_off)}, row {round(window.row_off)} ({error})"

@@ -1,5 +1,6 @@
 """Describers: what a keypoint's surroundings look like, as a vector of unit length."""
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,10 +87,8 @@ class PatchNetwork:
         except (KeyError, ValueError) as error:
             raise PackError(f"{name}: not a descriptor network made by 'nadir export local' (no {error})") from error
         self._least_cosine = INT8_COSINE if metadata.get("precision") == "int8" else FLOAT_COSINE
-        engine, self.refused = None, ()
-        if engines:
-            data = model if isinstance(model, bytes) else Path(model).read_bytes()
-            engine, self.refused = open_engine(sha256(data), engines)
+        data = model if isinstance(model, bytes) else Path(model).read_bytes()
+        engine, self.refused = open_engine(sha256(data), engines)
         self._network: Network = engine or self._exact
         if self._network.input_shape != self._exact.input_shape or self._network.dim != self.dim:
             raise PackError(f"{self.runtime}: has not the shapes of {name}; remove it")
@@ -101,11 +100,9 @@ class PatchNetwork:
     def check(self, patches: NDArray[np.uint8], descriptors: NDArray[np.float32]) -> None:
         """Raise PackError unless ONNX Runtime, and the engine if there is one, give the known answer
         (onboard/known_answer.py)."""
-        for network in dict.fromkeys((self._exact, self._network)):
-            check_known_answer(
-                lambda asked, network=network: _encode(network, asked), patches, descriptors, self._least_cosine,
-                network.runtime,
-            )  # fmt: skip
+        for network in (self._exact, *([self._network] if self._network is not self._exact else [])):
+            encode = functools.partial(_encode, network)
+            check_known_answer(encode, patches, descriptors, self._least_cosine, network.runtime)
 
     def describe(
         self, grey: NDArray[np.uint8], equalised: NDArray[np.uint8], keypoints: Keypoints

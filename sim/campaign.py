@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sim.flight_check import require_earth_in_view
 from sim.footprint import swath_m
 from sim.geojson import footprints_geojson
 from sim.judgement import Record
+from sim.ocean import ocean_files
 from sim.oem import object_id_of, oem_text
 from sim.record_log import RecordLog, write_whole
 from sim.report import write_report
@@ -50,8 +52,8 @@ def run_campaign(
     shots = scenario.shots()
     require_flyable(scenario, mosaic, shots)
     claim(out, config)
-    plan = Plan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission))
     swath = swath_m(scenario.mission.camera, scenario.mission.altitude_m)
+    plan = Plan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission))
     truths, fixes = _fly(shots, plan, crew, out, keep_frames, right_within_m(swath))
     return conclude(scenario, mosaic, truths, fixes, out)
 
@@ -125,7 +127,10 @@ def _fly(
         return truth is not None and fix is not None and (not keeps(fix) or (out / truth["file"]).exists())
 
     missing = [shot for shot in shots if not is_done(shot)]
-    flown: Iterable[Flown] = crew.work(partial(fly, plan.packed()), missing) if missing else ()
+    flown: Iterable[Flown] = ()
+    if missing:
+        shared = replace(plan, ocean=Path(ocean_files().name))
+        flown = crew.work(partial(fly, shared.packed()), missing)
     counts = {"right": 0, "wrong": 0, "none": 0}
     for fix in fixes.records.values():
         counts[outcome(fix, limit_m)] += 1

@@ -1,6 +1,6 @@
 """Fractal noise on the ground: octaves of a random lattice, the same at any camera and any resolution."""
 
-from collections.abc import Iterator
+from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,15 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.geodesy import EARTH_RADIUS_M, ecef_from_ned
+from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned
 from sim.view import Grid, NodeGrid
 
 LATTICE = 512  # nodes before an octave repeats itself
 LATTICE_SEED = 20180428
 # Variance left of unit white noise after cubic interpolation at a random place.
 CUBIC_VARIANCE = 0.60
-# An octave is smooth: this many points a lattice node, joined linearly, lose at most 5 % of its finest waves.
-POINTS_PER_NODE = 4
+# An octave is smooth: this many points a lattice node, joined by cubics, lose no more than the lattice's own cubics.
+POINTS_PER_NODE = 2
+COARSEST_PX = 16
 
 
 @dataclass(frozen=True)
@@ -34,35 +35,40 @@ class FractalNoise:
     def __call__(self, x_m: Grid, y_m: Grid, footprint_m: Grid) -> Grid:
         """Noise (h, w) at places (h, w) in metres, so far apart as ``footprint_m`` says; NaN counts as 0, 0."""
         x, y, finest = self._places(x_m, y_m, footprint_m)
-        total, variance = np.zeros(x.shape, np.float32), 0.0
-        for k, wavelength, amplitude in self._octaves(finest):
-            total += self._octave(k, wavelength, amplitude, x, y, finest)
-            variance += amplitude**2 * CUBIC_VARIANCE
-        return total / np.float32(np.sqrt(max(variance, 1e-9)))
+        total, octaves = np.zeros(x.shape, np.float32), self._octaves(x, y, finest)
+        for octave in octaves:
+            octave.add_to(total, x, y, octave.fade(finest))
+        total *= _unit(octaves)
+        return total
 
     def at_pixels(self, grid: NodeGrid, x_m: Grid, y_m: Grid, footprint_m: Grid, coarse: int = 1) -> Grid:
         """Noise (height, width) of a picture, of places and pixel footprints at its nodes; every octave is evaluated
-        as densely as it needs, but at most every ``coarse`` pixels."""
+        as densely as it needs, but at most every ``coarse`` pixels (a power of two)."""
         x, y, finest = self._places(x_m, y_m, footprint_m)
-        sums: dict[int, Grid] = {}
-        places: dict[int, tuple[Grid, Grid, Grid]] = {}
-        variance = 0.0
-        least = 2.0 ** float(finest.min())
-        for k, wavelength, amplitude in self._octaves(finest):
-            every = coarse
-            while every < 16 and wavelength >= every * POINTS_PER_NODE * least:
-                every *= 2
-            if every not in places:
-                places[every] = grid.every(x, every), grid.every(y, every), grid.every(finest, every)
-                sums[every] = np.zeros(places[every][0].shape, np.float32)
-            sums[every] += self._octave(k, wavelength, amplitude, *places[every])
-            variance += amplitude**2 * CUBIC_VARIANCE
-        total = np.zeros((grid.height, grid.width), np.float32)
-        for every, part in sums.items():
-            rows, columns = part.shape
-            fine = part if every == 1 else cv2.resize(part, (columns * every, rows * every))
-            total += fine[: grid.height, : grid.width]
-        total *= np.float32(1 / np.sqrt(max(variance, 1e-9)))
+        octaves, least_m = self._octaves(x, y, finest), 2.0 ** float(finest.min()) / 2
+        left = deque(octaves)
+        total: Grid | None = None
+        # From sparse to dense: what is there is drawn out to twice as many points, and finer octaves are added.
+        every = COARSEST_PX
+        while every >= coarse:
+            if total is not None:
+                total = _doubled(total, grid, every)
+            due = []
+            while left and (every == coarse or left[0].wavelength_m >= every * POINTS_PER_NODE * least_m):
+                due.append(left.popleft())
+            if due:
+                places = grid.every(x, every), grid.every(y, every)
+                total = np.zeros(places[0].shape, np.float32) if total is None else total
+                for octave in due:
+                    fade = octave.fade(finest)
+                    octave.add_to(total, *places, None if fade is None else grid.every(fade, every))
+            every //= 2
+        if total is None:
+            return np.zeros((grid.height, grid.width), np.float32)
+        while every >= 1:
+            total = _doubled(total, grid, every)
+            every //= 2
+        total *= _unit(octaves)
         return total
 
     def _places(self, x_m: Grid, y_m: Grid, footprint_m: Grid) -> tuple[Grid, Grid, Grid]:
@@ -73,30 +79,71 @@ class FractalNoise:
             return x, y_m, finest
         return np.nan_to_num(x), np.nan_to_num(y_m), np.nan_to_num(finest, nan=99.0, posinf=99.0)
 
-    def _octaves(self, finest: Grid) -> Iterator[tuple[int, float, float]]:
-        """Number, wavelength and amplitude of the octaves that are long enough for some place."""
+    def _octaves(self, x: Grid, y: Grid, finest: Grid) -> list["_Octave"]:
+        """Those that are long enough for some place, longest first."""
+        reach = tuple((float(axis.min()), float(axis.max())) for axis in (x, y))
         k, wavelength, shortest = 0, self.longest_m, max(self.shortest_m, 2.0 ** float(finest.min()))
+        octaves = []
         while wavelength >= shortest:
-            yield k, wavelength, (wavelength / self.longest_m) ** self.hurst
+            shifts = np.random.default_rng((self.seed, k)).uniform(0, LATTICE, 2)
+            octaves.append(_Octave.of(wavelength, (wavelength / self.longest_m) ** self.hurst, reach, shifts))
             k, wavelength = k + 1, wavelength / 2
+        return octaves
 
-    def _octave(self, k: int, wavelength: float, amplitude: float, x: Grid, y: Grid, finest: Grid) -> Grid:
-        """One octave; it fades out between four and two footprints."""
-        shift_x, shift_y = np.random.default_rng((self.seed, k)).uniform(0, LATTICE, 2)
-        across, down = (
-            _unwrapped(x * np.float32(1 / wavelength), shift_x),
-            _unwrapped(y * np.float32(1 / wavelength), shift_y),
-        )
-        inside = max(float(across.max()), float(down.max())) < 2 * LATTICE - 2
+
+@dataclass(frozen=True)
+class _Octave:
+    """The lattice drawn out to a wavelength. shift_x, shift_y: of the lattice's nodes, such that the places asked for
+    begin in the first of its two copies; inside: they end in the second."""
+
+    wavelength_m: float
+    amplitude: float
+    shift_x: float
+    shift_y: float
+    inside: bool
+
+    @classmethod
+    def of(
+        cls, wavelength_m: float, amplitude: float, reach: tuple[tuple[float, float], ...], shifts: Array
+    ) -> "_Octave":
+        """For places that reach from so far to so far along each axis, metres."""
+        moved = [
+            float(shift - np.floor((low / wavelength_m + shift - 1) / LATTICE) * LATTICE)
+            for shift, (low, _) in zip(shifts, reach)
+        ]
+        last = max(shift + high / wavelength_m for shift, (_, high) in zip(moved, reach))
+        return cls(wavelength_m, amplitude, moved[0], moved[1], inside=last < 2 * LATTICE - 2)
+
+    def fade(self, finest: Grid) -> Grid | None:
+        """Its weight, falling from 1 to 0 between four and two footprints; None where it is 1 everywhere."""
+        lasting = np.float32(np.log2(self.wavelength_m)) - finest
+        return np.clip(lasting, 0, 1) if float(lasting.min()) < 1 else None
+
+    def add_to(self, total: Grid, x: Grid, y: Grid, fade: Grid | None) -> None:
+        """Add it at places (h, w) to a sum (h, w)."""
+        scale = np.float32(1 / self.wavelength_m)
+        across, down = x * scale, y * scale
+        across += np.float32(self.shift_x)
+        down += np.float32(self.shift_y)
         octave = cv2.remap(
             _lattice(), across, down, cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE if inside else cv2.BORDER_WRAP,  # wrapping takes three times as long
+            borderMode=cv2.BORDER_REPLICATE if self.inside else cv2.BORDER_WRAP,  # wrapping takes three times as long
         )  # fmt: skip
-        lasting = np.float32(np.log2(wavelength)) - finest
-        if float(lasting.min()) < 1:
-            octave *= np.clip(lasting, 0, 1)
-        octave *= np.float32(amplitude)
-        return octave
+        if fade is not None:
+            octave *= fade
+        cv2.scaleAdd(octave, self.amplitude, total, dst=total)
+
+
+def _unit(octaves: list[_Octave]) -> np.float32:
+    """What brings the sum of octaves to unit variance."""
+    return np.float32(1 / np.sqrt(max(sum(octave.amplitude**2 for octave in octaves) * CUBIC_VARIANCE, 1e-9)))
+
+
+def _doubled(values: Grid, grid: NodeGrid, every: int) -> Grid:
+    """Values every so many pixels of a picture, of values twice as far apart."""
+    rows, columns = values.shape
+    fine = cv2.resize(values, (2 * columns, 2 * rows), interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(fine[: -(-grid.height // every), : -(-grid.width // every)])
 
 
 @lru_cache(maxsize=1)
@@ -104,13 +151,6 @@ def _lattice() -> Grid:
     """Unit white noise, the same always, twice along each axis: a seed chooses where in it an octave begins."""
     noise = np.random.default_rng(LATTICE_SEED).standard_normal((LATTICE, LATTICE), dtype=np.float32)
     return np.tile(noise, (2, 2))
-
-
-def _unwrapped(coordinates: Grid, shift: float) -> Grid:
-    """Coordinates in the lattice after a shift, by whole lattices so that the least lies in the first."""
-    least = float(coordinates.min()) + shift
-    coordinates += np.float32(shift - np.floor((least - 1) / LATTICE) * LATTICE)
-    return coordinates
 
 
 def plane_m(ecef_m: Grid, lat_deg: float, lon_deg: float) -> tuple[Grid, Grid]:

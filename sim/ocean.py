@@ -5,7 +5,9 @@ The package's own reader keeps a gigabyte of booleans; this one streams the same
 
 import importlib.util
 import zipfile
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from onboard.errors import MissingPackageError
 from onboard.geodesy import EARTH_RADIUS_M, Array, wrap_lon_deg
+from sim.view import strips
 
 ROWS, COLUMNS = 21600, 43200
 STEP_M = np.pi * EARTH_RADIUS_M / ROWS
@@ -35,32 +38,39 @@ class OceanMask:
 
     def share(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> NDArray[np.float32]:
         """Share of ocean (H, W), 0 to 1, of an image grid of places about ``gsd_m`` apart; 0 where NaN."""
-        seen = np.isfinite(lat_deg)
-        if not seen.any():
-            return np.zeros(lat_deg.shape, np.float32)
-        if not seen.all():
+        south, north, west, east = _extremes(lat_deg, lon_deg)
+        seen = None if np.isfinite(south) else np.isfinite(lat_deg)
+        if seen is not None:
+            if not seen.any():
+                return np.zeros(lat_deg.shape, np.float32)
             lat_deg = np.where(seen, lat_deg, lat_deg.flat[seen.argmax()])
             lon_deg = np.where(seen, lon_deg, lon_deg.flat[seen.argmax()])
+            south, north, west, east = _extremes(lat_deg, lon_deg)
         k = max([1] + [k for k in REDUCTIONS if k * STEP_M <= gsd_m])
         per_degree = ROWS / 180.0 / k
-        if lon_deg.max() - lon_deg.min() >= 180.0:
+        if east - west >= 180.0:
             pivot = float(lon_deg.flat[lon_deg.size // 2])
             lon_deg = pivot + wrap_lon_deg(lon_deg - pivot)
-        x = lon_deg * per_degree + (180.0 * per_degree - 0.5)
-        y = (90.0 * per_degree - 0.5) - lat_deg * per_degree
-        x0, x1 = int(np.floor(x.min())) - 1, int(np.ceil(x.max())) + 2
-        y0, y1 = max(0, int(np.floor(y.min())) - 1), min(ROWS // k, int(np.ceil(y.max())) + 2)
+            south, north, west, east = _extremes(lat_deg, lon_deg)
+        x_origin, y_origin = 180.0 * per_degree - 0.5, 90.0 * per_degree - 0.5
+        x0, x1 = int(np.floor(west * per_degree + x_origin)) - 1, int(np.ceil(east * per_degree + x_origin)) + 2
+        y0 = max(0, int(np.floor(y_origin - north * per_degree)) - 1)
+        y1 = min(ROWS // k, int(np.ceil(y_origin - south * per_degree)) + 2)
         picture = self._window(k, y0, y1, x0, x1)
+        if seen is None and picture.min() == picture.max():  # far from any coast
+            return np.full(lat_deg.shape, picture[0, 0] / np.float32(255), np.float32)
         extra = 1
         while max(picture.shape) > 32000:  # the limit of cv2.remap, met only around a pole
             halved = cv2.resize(picture, None, fx=0.5, fy=1.0, interpolation=cv2.INTER_AREA)
             picture = halved.astype(np.uint8, copy=False)
             extra *= 2
-        map_x = (x * (1 / extra) + ((0.5 - x0) / extra - 0.5)).astype(np.float32)
-        map_y = (y - y0).astype(np.float32)
-        share = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        share = share * np.float32(1 / 255)
-        if not seen.all():
+        filled = picture * np.float32(1 / 255)
+        share = np.empty(lat_deg.shape, np.float32)
+        for rows in strips(*lat_deg.shape):
+            map_x = (lon_deg[rows] * (per_degree / extra) + ((x_origin + 0.5 - x0) / extra - 0.5)).astype(np.float32)
+            map_y = (lat_deg[rows] * -per_degree + (y_origin - y0)).astype(np.float32)
+            share[rows] = cv2.remap(filled, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        if seen is not None:
             share[~seen] = 0
         return share
 
@@ -79,6 +89,19 @@ class OceanMask:
                 parts.append(self._coarse[REDUCTIONS.index(k)][y0:y1, start:stop])
             at += stop - start
         return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+
+
+@lru_cache(maxsize=1)
+def ocean_files() -> TemporaryDirectory:
+    """A folder with the mask, for other processes to map; written once in this process and removed with it."""
+    folder = TemporaryDirectory(prefix="nadir-ocean-")
+    OceanMask().save(Path(folder.name))
+    return folder
+
+
+def _extremes(lat_deg: Array, lon_deg: Array) -> tuple[float, float, float, float]:
+    """South, north, west and east; NaN where any place is."""
+    return float(lat_deg.min()), float(lat_deg.max()), float(lon_deg.min()), float(lon_deg.max())
 
 
 def _mask_file() -> Path:

@@ -17,7 +17,7 @@ from sim.season import recolour
 from sim.sensor import expose
 from sim.surface import ground_reflectance
 from sim.texture import Mosaic, sample_footprints
-from sim.view import NodeGrid, PixelRays, look_at_earth, strips
+from sim.view import Grid, NodeGrid, PixelRays, look_at_earth, strips
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,20 +63,22 @@ class Renderer:
         colours, mapped = sample_footprints(self.mosaic, view)
         colours = changed(recolour(colours, view, look), view, look)
         gsd_m = float(np.nanmedian(view.footprint_m)) if view.seen.any() else 1e3
-        ocean_share = self.ocean.share(grid.at_pixels(view.lat_deg), grid.at_pixels(view.lon_deg), gsd_m)
+        ocean_share = self.ocean.share(*view.places_deg, gsd_m)
         ground, land = ground_reflectance(colours, ocean_share, view, look)
         clouds = cloud_layer(view, look, sun_ecef)
         light = top_of_air(ground, clouds, air_of(view, look.aerosol), grid)
         visible = view.seen & mapped
         if not visible.all():
-            light[~visible] = 0.0
+            light[:, ~visible] = 0.0
         altitude_m = float(np.linalg.norm(position_ecef_m)) - EARTH_RADIUS_M
         frame = expose(light, self.camera, look, rng, altitude_m)
 
-        earth = view.seen if self.camera.mask is None else view.seen & self.camera.mask
+        mask = self.camera.mask
+        # None: everywhere, which is the common case and the quick one.
+        earth = (view.seen if mask is None else view.seen & mask) if mask is not None or not view.seen.all() else None
         return Observation(
             frame,
-            earth_share=_mean(earth, None if self.camera.mask is None else self.camera.mask),
+            earth_share=1.0 if earth is None else _mean(earth, mask),
             land_share=_mean(land, earth),
             cloud_cover=0.0 if clouds is None else _mean(clouds.opacity, earth),
             mapped_share=_mean(mapped, earth),
@@ -84,28 +86,30 @@ class Renderer:
 
 
 def top_of_air(ground: NDArray[np.float32], clouds: CloudLayer | None, air: Air, grid: NodeGrid) -> NDArray[np.float32]:
-    """Light (H, W, 4) that leaves the Earth, in units of the Sun's reflectance: ground (4, H, W) through the air,
+    """Light (4, H, W) that leaves the Earth, in units of the Sun's reflectance: ground (4, H, W) through the air,
     under clouds, by daylight; NaN where there is no Earth."""
-    light = np.empty((grid.height, grid.width, 4), np.float32)
-    paths = [grid.at_pixels(path * air.daylight) for path in air.path]
-    throughs = [grid.at_pixels(through * air.daylight) for through in air.through]
-    aboves = [] if clouds is None else [grid.at_pixels(through * air.daylight) for through in air.through_above]
-    for rows in strips(grid.height, grid.width):
-        planes = []
-        for band in range(4):
-            plane = ground[band, rows] * throughs[band][rows]
-            if clouds is not None:
-                plane *= 1 - clouds.shadow[rows]
-            plane += paths[band][rows]
-            if clouds is not None:
-                above = paths[band][rows] * np.float32(AIR_ABOVE_CLOUDS)
-                above += clouds.reflectance[rows] * aboves[band][rows]
-                above -= plane
-                above *= clouds.opacity[rows]
-                plane += above
-            planes.append(plane)
-        cv2.merge(planes, light[rows])
+    light = np.empty_like(ground)
+    pieces = [(rows, None if clouds is None else _under(clouds, rows)) for rows in strips(grid.height, grid.width)]
+    for band, plane in enumerate(light):
+        path, through = grid.at_pixels(air.path[band] * air.daylight), grid.at_pixels(air.through[band] * air.daylight)
+        above = None if clouds is None else grid.at_pixels(air.through_above[band] * air.daylight)
+        for rows, shares in pieces:
+            np.multiply(ground[band, rows], through[rows], out=plane[rows])
+            if shares is None or above is None:
+                plane[rows] += path[rows]
+                continue
+            clear, thin, cloud = shares
+            plane[rows] *= clear
+            plane[rows] += path[rows] * thin
+            plane[rows] += above[rows] * cloud
     return light
+
+
+def _under(clouds: CloudLayer, rows: slice) -> tuple[Grid, Grid, Grid]:
+    """What clouds leave of the ground's light and of the air's, and what they send back, before the air above them."""
+    opacity = clouds.opacity[rows]
+    clear = (1 - clouds.shadow[rows]) * (1 - opacity)
+    return clear, 1 - np.float32(1 - AIR_ABOVE_CLOUDS) * opacity, clouds.reflectance[rows] * opacity
 
 
 def _mean(values: NDArray, where: NDArray[np.bool_] | None) -> float:

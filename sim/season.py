@@ -26,6 +26,7 @@ MONTHS = (0.42, 0.62, 0.956)  # 1 June, mid August, mid December
 _BASE = 1
 _WINTER_ENDS = 0.13
 _SNOW_RGB = np.array([214, 219, 224], np.float32)
+_BARE = np.clip((220 - np.arange(256, dtype=np.float32)) / 80, 0, 1)  # of a count: the year does not dye snow
 _PATCH_M = 45e3  # snow lies in patches up to so large
 _RIM = 0.35  # of full cover: how gradually a patch ends
 
@@ -88,23 +89,22 @@ def season_of(time: np.datetime64) -> float:
     return float((time.astype("datetime64[s]") - start) / (end - start))
 
 
-def recolour(rgb: NDArray[np.float32], view: View, look: Look) -> NDArray[np.float32]:
-    """The mosaic's colours (H, W, 3), 0 to 255, as they would be in the look's season; unchanged when it is None."""
+def recolour(rgb: NDArray[np.uint8], view: View, look: Look) -> NDArray[np.uint8]:
+    """The mosaic's colours (H, W, 3) as they would be in the look's season; unchanged when it is None."""
     if look.season is None or not view.seen.any():
         return rgb
     gain, snow = _fields().at(look.season, view.lat_deg, view.lon_deg)
     red, green, blue = cv2.split(rgb)
-    bare = np.minimum(np.minimum(red, green), blue)
-    bare = np.clip((220 - bare) * np.float32(1 / 80), 0, 1)  # the year does not dye snow
+    bare = cv2.LUT(cv2.min(cv2.min(red, green), blue), _BARE)
     planes = []
     for plane, more in zip((red, green, blue), cv2.split(cv2.exp(gain) - 1)):
         factor = view.grid.at_pixels(more) * bare
         factor += 1
         planes.append(plane * factor)
-    rgb = cv2.merge(planes)
+    coloured: NDArray[np.float32] = cv2.merge(planes)
     if snow.max() > 0.01:
-        rgb = _snowed(rgb, view.grid.at_pixels(snow), view, look)
-    return cv2.min(rgb, (255.0,) * 4)
+        coloured = _snowed(coloured, view.grid.at_pixels(snow), view, look)
+    return cv2.convertScaleAbs(coloured)
 
 
 def _snowed(rgb: NDArray[np.float32], share: Grid, view: View, look: Look) -> NDArray[np.float32]:

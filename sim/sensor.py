@@ -10,7 +10,7 @@ from onboard.camera import Camera
 from onboard.geodesy import EARTH_RADIUS_M, Array
 from sim.errors import SimError
 from sim.noise import white_noise
-from sim.view import Grid
+from sim.view import Grid, strips
 
 if TYPE_CHECKING:
     from sim.look import Look
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # The automatic exposure goes part of the way to bring the mean to MEAN_LEVEL of full scale, keeps the brightest tenth
 # below BRIGHT_LEVEL, and never multiplies light by more than MAX_GAIN: night stays night.
 MEAN_LEVEL, ADAPTATION, BRIGHT_LEVEL, MAX_GAIN = 0.24, 0.85, 0.85, 16.0
+COUNTS = 65535  # of the converter at full scale
 EARTH_GM_M3_S2 = 3.986004418e14
 _STILL_PX = 0.05  # motion below this is not drawn
 _SHARPEN_SIGMA_PX = 1.0
@@ -27,26 +28,18 @@ _DENOISE_PX, _DENOISE_LEVELS = 2.0, 14.0
 def expose(
     radiance: NDArray[np.float32], camera: Camera, look: "Look", rng: np.random.Generator, altitude_m: float
 ) -> NDArray[np.uint8]:
-    """A frame (H, W, 3) uint8 RGB of radiance (H, W, 4) in units of the Sun's reflectance.
+    """A frame (H, W, 3) uint8 RGB of radiance (4, H, W) in units of the Sun's reflectance.
 
     altitude_m: of the camera; with its focal length it says how fast the ground passes.
     """
-    light = cv2.transform(radiance, np.array(look.mix, np.float32)).astype(np.float32, copy=False)
-    sees = np.ones(light.shape[:2], bool) if camera.mask is None else camera.mask
-    if look.veil > 0:
-        # Light scattered in window and lens, spread over the whole picture.
-        light = cv2.add(light, tuple(look.veil * value for value in cv2.mean(light, sees.astype(np.uint8))))
-    light *= cv2.merge([_vignette(camera, look.vignetting) * sees] * 3)
-    balance = _white_balance(light, sees, look.white_balance)
-    balance *= np.float32(_gain(light[::4, ::4] * balance, sees[::4, ::4]) * look.exposure)
-    light = cv2.multiply(light, (*balance.tolist(), 1.0))
+    light = _balanced(radiance, camera, look)
     light = _moved(light, drift_px_s(camera, altitude_m, look), look)
     light = cv2.GaussianBlur(light, (0, 0), look.blur_px).astype(np.float32, copy=False)
-    level = _read_out(light, look, rng)
+    counts = _read_out(light, look, rng)
     if look.bayer:
-        level = _demosaiced(level)
-    picture = cv2.convertScaleAbs(cv2.pow(level, 1 / look.gamma), alpha=255)
-    return _developed(picture, look)
+        counts = _demosaiced(counts)
+    tone = (np.arange(COUNTS + 1) / COUNTS) ** (1 / look.gamma) * 255
+    return _developed(cv2.LUT(counts, np.rint(tone).astype(np.uint8)), look)
 
 
 def drift_px_s(camera: Camera, altitude_m: float, look: "Look") -> tuple[float, float]:
@@ -99,30 +92,62 @@ def smear_kernel(drift_px_s: tuple[float, float], exposure_s: float) -> Grid:
     return kernel / kernel.sum()
 
 
-def _read_out(light: NDArray[np.float32], look: "Look", rng: np.random.Generator) -> NDArray[np.float32]:
-    """Levels 0 to 1 as the converter gives them, saturated at the full well."""
-    signal_e = np.clip(light, 0, 4)
-    signal_e *= np.float32(look.full_well_e)
-    # Shot noise as a Gaussian of the same variance: indistinguishable from Poisson above a few electrons.
-    sigma_e = cv2.sqrt(signal_e + np.float32(look.read_noise_e**2))
-    sigma_e *= white_noise(signal_e.shape, rng)
-    signal_e += sigma_e
-    hot = rng.poisson(look.hot_pixels * signal_e.shape[0] * signal_e.shape[1]) if look.hot_pixels > 0 else 0
+def _balanced(radiance: NDArray[np.float32], camera: Camera, look: "Look") -> NDArray[np.float32]:
+    """Light (H, W, 3) on the sensor, 1 at full scale: colours mixed, stray light added, balanced and exposed."""
+    mix = np.array(look.mix, np.float32)
+    shade = _vignette(camera, look.vignetting)
+    shape = radiance.shape[1:]
+    sees = np.ones(shape, bool) if camera.mask is None else camera.mask
+    if camera.mask is not None:
+        shade *= sees
+    # Light scattered in window and lens, spread over the whole picture.
+    weights = None if camera.mask is None else sees.astype(np.uint8)
+    mean = [cv2.mean(band, weights)[0] for band in radiance]
+    stray = (look.veil * (mix @ mean)).astype(np.float32)
+
+    few = np.s_[::4, ::4]
+    metered = np.einsum("cb,bij->ijc", mix, radiance[:, ::4, ::4]) + stray
+    metered *= shade[few][..., None]
+    balance = _white_balance(metered, sees[few], look.white_balance)
+    balance *= np.float32(_gain(metered * balance, sees[few]) * look.exposure)
+
+    light = np.empty((*shape, 3), np.float32)
+    for rows in strips(*shape):
+        planes = []
+        for shares, more in zip(balance[:, None] * mix, balance * stray):
+            plane = radiance[0, rows] * shares[0]
+            for band, share in zip(radiance[1:, rows], shares[1:]):
+                cv2.scaleAdd(band, float(share), plane, dst=plane)
+            plane += more
+            plane *= shade[rows]
+            planes.append(plane)
+        cv2.merge(planes, light[rows])
+    return light
+
+
+def _read_out(light: NDArray[np.float32], look: "Look", rng: np.random.Generator) -> NDArray[np.uint16]:
+    """What the converter counts (H, W, 3), COUNTS at the full well, where it saturates; ``light`` is used up."""
+    noise = white_noise(light.shape, rng)
+    for rows in strips(*light.shape[:2]):
+        signal_e = np.clip(light[rows], 0, 4, out=light[rows])
+        signal_e *= np.float32(look.full_well_e)
+        # Shot noise as a Gaussian of the same variance: indistinguishable from Poisson above a few electrons.
+        sigma_e = cv2.sqrt(signal_e + np.float32(look.read_noise_e**2))
+        sigma_e *= noise[rows]
+        signal_e += sigma_e
+    hot = rng.poisson(look.hot_pixels * light.shape[0] * light.shape[1]) if look.hot_pixels > 0 else 0
     if hot:
-        rows, columns = (rng.integers(0, size, hot) for size in signal_e.shape[:2])
-        signal_e[rows, columns, rng.integers(0, 3, hot)] += rng.exponential(0.4 * look.full_well_e, hot)
-    signal_e *= np.float32(1 / look.full_well_e)
-    return np.clip(signal_e, 0, 1, out=signal_e)
+        down, across = (rng.integers(0, size, hot) for size in light.shape[:2])
+        light[down, across, rng.integers(0, 3, hot)] += rng.exponential(0.4 * look.full_well_e, hot)
+    return cv2.addWeighted(light, COUNTS / look.full_well_e, light, 0, 0, dtype=cv2.CV_16U)
 
 
-def _demosaiced(level: NDArray[np.float32]) -> NDArray[np.float32]:
+def _demosaiced(counts: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """One colour a pixel (red, green / green, blue), the others guessed along edges as a camera does."""
-    counts = np.rint(level * 65535).astype(np.uint16)
     raw = counts[..., 1].copy()
     raw[::2, ::2] = counts[::2, ::2, 0]
     raw[1::2, 1::2] = counts[1::2, 1::2, 2]
-    rgb = cv2.demosaicing(raw, cv2.COLOR_BayerRGGB2RGB_EA)
-    return rgb.astype(np.float32) * np.float32(1 / 65535)
+    return cv2.demosaicing(raw, cv2.COLOR_BayerRGGB2RGB_EA).astype(np.uint16, copy=False)
 
 
 def _developed(picture: NDArray[np.uint8], look: "Look") -> NDArray[np.uint8]:
@@ -144,8 +169,10 @@ def _developed(picture: NDArray[np.uint8], look: "Look") -> NDArray[np.uint8]:
 def _white_balance(light: NDArray[np.float32], sees: NDArray[np.bool_], share: float) -> NDArray[np.float32]:
     """Gains (3,) that go part of the way to grey; the brightest count most (shades of grey, Finlayson and Trezzi
     2004), so that clouds turn white and the sea stays blue."""
-    few = np.maximum(light[::4, ::4][sees[::4, ::4]], 0)
-    means = np.maximum((few**6).mean(axis=0), 1e-12) ** np.float32(1 / 6) if len(few) else np.ones(3, np.float32)
+    some = np.maximum(light[sees], 0)
+    cubed = some * some * some
+    powers = (cubed * cubed).mean(axis=0) if len(some) else np.ones(3, np.float32)
+    means = np.maximum(powers, 1e-12) ** np.float32(1 / 6)
     return ((means.mean() / means) ** np.float32(share)).astype(np.float32)
 
 

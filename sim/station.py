@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
@@ -18,6 +19,7 @@ from onboard.fix import Fix
 from sim.errors import SimError
 from sim.footprint import outline_lonlat_deg
 from sim.judgement import Record, fix_record, truth_record
+from sim.ocean import OceanMask
 from sim.scenario import Shot
 from sim.subjects import Studio
 from sim.texture import Mosaic
@@ -46,13 +48,15 @@ class Flown:
 class Plan:
     """What a station is made of; travels to every worker by pickle.
 
-    open_localizer: makes the runtime, once a worker; altitude_m: what the runtime is told, value and sigma.
+    open_localizer: makes the runtime, once a worker; altitude_m: what the runtime is told, value and sigma; ocean:
+    where the ocean mask lies for workers of this machine to share; those of another read their own.
     """
 
     camera: Camera
     mosaic: Mosaic
     open_localizer: Callable[[], FrameLocalizer]
     altitude_m: tuple[float, float]
+    ocean: Path | None = None
 
     def packed(self) -> bytes:
         """To be unpacked by `fly`; small, for a mask compresses well."""
@@ -67,7 +71,8 @@ class Station:
         faiss.omp_set_num_threads(1)
         self._plan = plan
         self._localizer = plan.open_localizer()
-        self._studio = Studio(plan.camera, plan.mosaic)
+        shared = plan.ocean is not None and plan.ocean.is_dir()
+        self._studio = Studio(plan.camera, plan.mosaic, OceanMask(plan.ocean if shared else None))
         self._lock = threading.Lock()  # a Dask worker may have several threads
 
     def fly(self, shot: Shot) -> Flown:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onboard.camera import Camera
 from onboard.geodesy import Array
 from sim.cratered_plain import CrateredPlain
+from sim.ocean import OceanMask
 from sim.places import Sea
 from sim.renderer import Observation, Renderer
 from sim.scenario import EARTH, Shot
@@ -27,9 +28,9 @@ def shows_earth(subject: str) -> bool:
 class Studio:
     """One camera before any subject."""
 
-    def __init__(self, camera: Camera, mosaic: Mosaic) -> None:
+    def __init__(self, camera: Camera, mosaic: Mosaic, ocean: OceanMask | None = None) -> None:
         self.camera = camera
-        self._earth = Renderer(camera, mosaic)
+        self._earth = Renderer(camera, mosaic, ocean)
 
     def observe(self, shot: Shot) -> Observation:
         """The frame of a shot, and what it shows."""

@@ -8,6 +8,8 @@ from sim.look import Look
 from sim.noise import FractalNoise, plane_m
 from sim.view import Grid, View, strips
 
+Counts = NDArray[np.uint8]
+
 # Bands in this order everywhere in the simulator; NIR about 800 nm.
 BANDS = ("red", "green", "blue", "nir")
 # Open ocean just below the surface (Morel and Prieur 1977, clear water, rounded).
@@ -15,62 +17,71 @@ WATER_REFLECTANCE = np.array([0.004, 0.013, 0.032, 0.002], np.float32)
 WATER_REFRACTION_F0 = 0.02  # Fresnel reflectance of water at normal incidence
 
 
+_COUNTS = np.arange(256, dtype=np.float32)
+# Of one count of the mosaic: Blue Marble's tone curve undone: forest about 3 %, the Sahara about 40 %, snow about 80 %.
+_TONE = (0.55 * (_COUNTS / 255) ** 1.8 + 0.25 * (_COUNTS / 255) ** 6 + 0.015).astype(np.float32)
+# Near infrared of bare ground, from its red; and a factor on it, for snow is darker there than in the visible.
+_BARE_NIR = np.float32(1.1) * _TONE + np.float32(0.03)
+_SNOW_NIR = 1 - np.float32(0.15) * np.clip((_TONE - np.float32(0.45)) * np.float32(5), 0, 1)
+# Lakes are nearly black in Blue Marble; what is white on the sea is ice.
+_LAKE = np.clip((26 - _COUNTS) * np.float32(1 / 8), 0, 1)
+_NO_ICE = 1 - np.clip((_COUNTS - 120) * np.float32(1 / 40), 0, 1)
+
+
 def ground_reflectance(
-    rgb: NDArray[np.float32], ocean_share: Grid, view: View, look: Look
+    rgb: NDArray[np.uint8], ocean_share: Grid, view: View, look: Look
 ) -> tuple[NDArray[np.float32], Grid]:
     """Reflectance (4, H, W) of the ground, and the share of land (H, W).
 
-    rgb: the mosaic's colours (H, W, 3), 0 to 255; ocean_share (H, W). The painted sea floor is dropped wherever the
-    mask says ocean or the colour says lake; white on the sea stays, as ice.
+    rgb: the mosaic's colours (H, W, 3); ocean_share (H, W). The painted sea floor is dropped wherever the mask says
+    ocean or the colour says lake; white on the sea stays, as ice.
     """
     height, width = ocean_share.shape
     ground, land_share = np.empty((4, height, width), np.float32), np.empty((height, width), np.float32)
     for rows in strips(height, width):
         red, green, blue = cv2.split(rgb[rows])
         land_share[rows] = 1 - _water_share(red, green, blue, ocean_share[rows])
-        ground[:, rows] = _land(rgb[rows], (red, green, blue), look)
+        _land(red, green, blue, look, out=ground[:, rows])
     if land_share.min() >= 1:
         return ground, land_share
     variation, glint = _water(view, look)
     for rows in strips(height, width):
-        land, water = land_share[rows], 1 - land_share[rows]
+        land = land_share[rows]
+        water = 1 - land
+        varied, mirrored = water * variation[rows], water * glint[rows]
         for band, own in zip(ground[:, rows], WATER_REFLECTANCE):
             band *= land
-            band += water * (own * variation[rows] + glint[rows])
+            band += varied * own
+            band += mirrored
     return ground, land_share
 
 
-def _water_share(red: Grid, green: Grid, blue: Grid, ocean_share: Grid) -> Grid:
-    brightest = np.maximum(red, green)
-    painted = np.clip((blue - np.float32(1.25) * brightest - 2) * np.float32(1 / 8), 0, 1)
-    # Lakes are nearly black in Blue Marble, inland seas painted bluer than any land.
-    lake = np.clip((26 - np.maximum(brightest, blue)) * np.float32(1 / 8), 0, 1)
-    ice = np.clip((np.minimum(red, green) - 120) * np.float32(1 / 40), 0, 1)
-    water = np.maximum(np.maximum(ocean_share, lake), painted)
-    water *= 1 - ice
+def _water_share(red: Counts, green: Counts, blue: Counts, ocean_share: Grid) -> Grid:
+    brightest = cv2.max(red, green)
+    # Inland seas are painted bluer than any land.
+    water: Grid = cv2.addWeighted(blue, 1 / 8, brightest, -1.25 / 8, -2 / 8, dtype=cv2.CV_32F)
+    np.maximum(water, ocean_share, out=water)
+    np.maximum(water, cv2.LUT(cv2.max(brightest, blue), _LAKE), out=water)
+    np.minimum(water, 1, out=water)
+    water *= cv2.LUT(cv2.min(red, green), _NO_ICE)
     return water
 
 
-def _land(rgb: NDArray[np.float32], colours: tuple[Grid, Grid, Grid], look: Look) -> NDArray[np.float32]:
-    """Blue Marble's tone curve undone: forest about 3 %, the Sahara about 40 %, snow about 80 %."""
-    bands = np.empty((4, *rgb.shape[:2]), np.float32)
-    tone = rgb * np.float32(1 / 255)
-    cubed = tone * tone * tone
-    reflectance = cv2.pow(tone, 1.8)
-    reflectance *= np.float32(0.55)
-    reflectance += np.float32(0.25) * cubed * cubed
-    reflectance += np.float32(0.015)
-    cv2.split(reflectance, list(bands[:3]))
-
-    red, green, blue = colours
-    greenness = (2 * green - red - blue) / (red + green + blue + 6)
-    greenness = np.clip((greenness - np.float32(0.04)) * np.float32(1 / 0.4), 0, 1)
-    bare = np.float32(1.1) * bands[0] + np.float32(0.03)
-    nir = bare + (np.float32(look.vegetation_nir) - bare) * greenness
-    # Snow is darker in the near infrared than in the visible.
-    snow = np.clip((np.minimum(bands[1], bands[2]) - np.float32(0.45)) * np.float32(5), 0, 1)
-    bands[3] = nir * (1 - np.float32(0.15) * snow)
-    return bands
+def _land(red: Counts, green: Counts, blue: Counts, look: Look, out: NDArray[np.float32]) -> None:
+    """Fill reflectances (4, h, w) of dry ground."""
+    for plane, band in zip((red, green, blue), out):
+        band[:] = cv2.LUT(plane, _TONE)
+    others: Grid = cv2.addWeighted(red, 1, blue, 1, 6, dtype=cv2.CV_32F)
+    leaf = green.astype(np.float32)
+    # Greenness (2 green - red - blue) / (red + green + blue + 6), of which 0.04 is no leaf yet and 0.44 all leaf.
+    leaves = (2 * leaf + 6 - others) / (leaf + others)
+    leaves -= np.float32(0.04)
+    leaves *= np.float32(1 / 0.4)
+    np.clip(leaves, 0, 1, out=leaves)
+    nir = cv2.LUT(red, _BARE_NIR)
+    leaves *= np.float32(look.vegetation_nir) - nir
+    nir += leaves
+    np.multiply(nir, cv2.LUT(cv2.min(green, blue), _SNOW_NIR), out=out[3])
 
 
 def _water(view: View, look: Look) -> tuple[Grid, Grid]:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,22 +19,21 @@ class Mosaic(Protocol):
     def sample(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]: ...
 
 
-def sample_footprints(mosaic: Mosaic, view: View) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Colours (H, W, 3) float32 0 to 255 and coverage (H, W) of what a view sees, each averaged over its footprint.
+def sample_footprints(mosaic: Mosaic, view: View) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Colours (H, W, 3) and coverage (H, W) of what a view sees, each averaged over its footprint.
 
     The raster's overviews make a pyramid; a footprint between two levels blends them (trilinear, Williams 1983).
     """
     grid = view.grid
     shape = grid.height, grid.width
     if not view.seen.any():
-        return np.zeros((*shape, 3), np.float32), np.zeros(shape, bool)
+        return np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
     with np.errstate(invalid="ignore"):
         level = np.maximum(np.log2(view.footprint_m / np.float32(mosaic.gsd_m)), 0)
-    lat, lon = grid.at_pixels(view.lat_deg), grid.at_pixels(view.lon_deg)
+    lat, lon = view.places_deg
     lowest, highest = int(np.nanmin(level)), int(np.nanmax(level))
     if np.nanmax(level) == 0:
-        rgb, covered = mosaic.sample(lat, lon, float(np.nanmin(view.footprint_m)))
-        return rgb.astype(np.float32), covered
+        return mosaic.sample(lat, lon, float(np.nanmin(view.footprint_m)))
 
     colours = np.zeros((*shape, 3), np.float32)
     weights = np.zeros(shape, np.float32)
@@ -49,7 +49,7 @@ def sample_footprints(mosaic: Mosaic, view: View) -> tuple[NDArray[np.float32], 
         colours[part] += rgb * share[..., None]
         weights[part] += share
     colours /= np.maximum(weights, np.float32(1e-6))[..., None]
-    return colours, weights > np.float32(0.5)
+    return cv2.convertScaleAbs(colours), weights > np.float32(0.5)
 
 
 def _bounds(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -1,6 +1,7 @@
 """What each pixel looks at: the place its ray meets, and the angles of sight and Sun there."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -125,6 +126,11 @@ class View:
     cos_scatter: Grid
     footprint_m: Grid
     near_side_m: Grid
+
+    @cached_property
+    def places_deg(self) -> tuple[Array, Array]:
+        """Latitudes and longitudes (height, width) of the pixels."""
+        return self.grid.at_pixels(self.lat_deg), self.grid.at_pixels(self.lon_deg)
 
 
 def look_at_earth(rays: PixelRays, position_ecef_m: Array, ecef_from_cam: Array, sun_ecef: Array) -> View:

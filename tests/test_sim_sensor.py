@@ -16,8 +16,8 @@ ALTITUDE_M = 500e3
 
 def _scene(seed=3):
     """Grey noise of one pixel, alike in all bands."""
-    noise = np.random.default_rng(seed).uniform(0.1, 0.3, (CAMERA.height, CAMERA.width, 1)).astype(np.float32)
-    return np.repeat(noise, 4, axis=2)
+    noise = np.random.default_rng(seed).uniform(0.1, 0.3, (1, CAMERA.height, CAMERA.width)).astype(np.float32)
+    return np.repeat(noise, 4, axis=0)
 
 
 def _shot(look, scene=None):
@@ -96,7 +96,7 @@ def test_a_smear_is_a_line_as_long_as_the_motion():
 
 def test_a_rolling_shutter_displaces_the_last_row_by_speed_times_time():
     x = np.broadcast_to(np.arange(CAMERA.width), (CAMERA.height, CAMERA.width))
-    scene = np.repeat((0.2 + 0.1 * np.sin(2 * np.pi * x / 40))[..., None], 4, axis=2).astype(np.float32)
+    scene = np.repeat((0.2 + 0.1 * np.sin(2 * np.pi * x / 40))[None], 4, axis=0).astype(np.float32)
     look = replace(BARE, track_deg=270.0)  # flying left: the ground moves right
     drift = drift_px_s(CAMERA, ALTITUDE_M, look)
     assert drift[0] > 0 and abs(drift[1]) < 1e-6
@@ -115,11 +115,11 @@ def test_a_rolling_shutter_displaces_the_last_row_by_speed_times_time():
 
 
 def test_bayer_leaves_grey_grey_and_blurs_colour():
-    grey = np.full((CAMERA.height, CAMERA.width, 4), 0.2, np.float32)
+    grey = np.full((4, CAMERA.height, CAMERA.width), 0.2, np.float32)
     picture = _shot(replace(BARE, bayer=True), grey)
     assert np.ptp(picture.reshape(-1, 3).mean(axis=0)) < 0.5 and picture[4:-4, 4:-4].std() < 1
     red = np.zeros_like(grey)
-    red[:, 80:, 0] = 0.4
+    red[0, :, 80:] = 0.4
     plain, mosaiced = _shot(BARE, red), _shot(replace(BARE, bayer=True), red)
     # The right colour on the right side: a pattern taken for another would swap red and blue.
     np.testing.assert_allclose(mosaiced[8:-8, 100:-8], plain[8:-8, 100:-8], atol=3)
@@ -135,7 +135,7 @@ def test_jpeg_costs_detail_and_more_so_at_low_quality():
 
 
 def test_hot_pixels_are_as_many_as_told():
-    grey = np.full((CAMERA.height, CAMERA.width, 4), 0.02, np.float32)
+    grey = np.full((4, CAMERA.height, CAMERA.width), 0.02, np.float32)
     look = replace(BARE, full_well_e=1e5, blur_px=0.3)
     hot = np.abs(_shot(replace(look, hot_pixels=5e-3), grey) - _shot(look, grey)).max(axis=-1) > 12
     assert 0.6 * 5e-3 < hot.mean() < 1.2 * 5e-3  # a few are too faint to see
@@ -143,13 +143,13 @@ def test_hot_pixels_are_as_many_as_told():
 
 def test_a_bright_scene_saturates_at_the_full_well():
     scene = _scene()
-    scene[40:60, 40:60] = 3.0
+    scene[:, 40:60, 40:60] = 3.0
     picture = _shot(replace(BARE, exposure=4.0), scene)
     assert (picture[45:55, 45:55] == 255).all()
 
 
 def test_white_balance_greys_what_is_bright():
-    scene = _scene() * np.array([1.0, 0.8, 0.5, 0.0], np.float32)
+    scene = _scene() * np.array([1.0, 0.8, 0.5, 0.0], np.float32)[:, None, None]
     none, full = (_shot(replace(BARE, white_balance=share), scene).reshape(-1, 3).mean(axis=0) for share in (0.0, 1.0))
     assert none[2] < 0.6 * none[0]
     assert np.ptp(full) < 0.03 * full.mean()
