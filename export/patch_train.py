@@ -1,4 +1,4 @@
-"""Training of the descriptor network: contrast between pairs of patches, and hard negatives from all over the Earth."""
+"""Training of the descriptor network: contrast between pairs of patches, hard negatives from all over the Earth."""
 
 import json
 import time
@@ -20,7 +20,6 @@ from export.train import TrainingError, rate_share, read_checkpoint
 from onboard.describer import normalised
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.patches import PATCH_PX
-
 
 # Two patches nearer to one another overlap.
 _ELSEWHERE_M = 45e3

@@ -44,7 +44,8 @@ def pairs() -> PatchPairs:
     lat = rng.uniform(-50, 50, count).astype(np.float32)
     lon = rng.uniform(-180, 180, count).astype(np.float32)
     strangers = rng.integers(0, 255, (50, STORED_PX, STORED_PX)).astype(np.uint8)
-    return PatchPairs(frame.astype(np.uint8), chart.astype(np.uint8), strangers, lat, lon, np.full(count, 3, np.float32))
+    size_px = np.full(count, 3, np.float32)
+    return PatchPairs(frame.astype(np.uint8), chart.astype(np.uint8), strangers, lat, lon, size_px)
 
 
 def recall(network: PatchNet, pairs: PatchPairs) -> float:
