@@ -1,4 +1,4 @@
-"""Training of the descriptor network: contrast between pairs of patches, and hard negatives from all over the Earth."""
+"""Training of the descriptor network: contrast between pairs of patches, hard negatives from all over the Earth."""
 
 import json
 import time
@@ -20,6 +20,10 @@ from export.train import TrainingError, rate_share, read_checkpoint
 from onboard.describer import normalised
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.patches import PATCH_PX
+
+# Two patches nearer to one another overlap.
+_ELSEWHERE_M = 45e3
+_LIST = 200  # patches in a list of the search for hard negatives, about
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,12 @@ class PatchTrainSettings:
 
 @dataclass
 class PatchState:
-    """All that a step changes."""
+    """All that a step changes. hard (N, 4): of every pair, `mine`; None until mined for the first time."""
 
     network: PatchNet
     optimizer: torch.optim.Optimizer
-    step: int
+    step: int = 0
+    hard: NDArray[np.int64] | None = None
 
 
 def fit_patches(pairs: PatchPairs, train: PatchTrainSettings, folder: Path) -> PatchNet:
@@ -57,17 +62,16 @@ def fit_patches(pairs: PatchPairs, train: PatchTrainSettings, folder: Path) -> P
     torch.manual_seed(train.seed)
     network = PatchNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=train.rate, weight_decay=train.weight_decay)
-    state, settings = PatchState(network, optimizer, 0), json.loads(json.dumps(asdict(train) | {"pairs": len(pairs)}))
+    state, settings = PatchState(network, optimizer), json.loads(json.dumps(asdict(train) | {"pairs": len(pairs)}))
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         _load(checkpoint, state, settings)
     (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
     began, losses = time.monotonic(), []
-    hard: NDArray[np.int64] | None = None
     for step in tqdm(range(state.step, train.steps), initial=state.step, total=train.steps, unit="step", disable=None):
-        if step >= train.mine_every and (hard is None or step % train.mine_every == 0):
-            hard = mine(network, pairs, train, step)
-        losses.append(_step(state, pairs, train, hard))
+        if step > 0 and step % train.mine_every == 0:
+            state.hard = mine(network, pairs, train, step)
+        losses.append(_step(state, pairs, train))
         if state.step % 50 == 0:
             line = {"step": state.step, "loss": round(float(np.mean(losses)), 4), "s": round(time.monotonic() - began)}
             with (folder / "log.jsonl").open("a") as log:
@@ -78,11 +82,11 @@ def fit_patches(pairs: PatchPairs, train: PatchTrainSettings, folder: Path) -> P
     return network
 
 
-def _step(state: PatchState, pairs: PatchPairs, train: PatchTrainSettings, hard: NDArray[np.int64] | None) -> float:
+def _step(state: PatchState, pairs: PatchPairs, train: PatchTrainSettings) -> float:
     rng = np.random.default_rng((train.seed, state.step))
     for group in state.optimizer.param_groups:
         group["lr"] = train.rate * rate_share(state.step, train)  # type: ignore[arg-type]
-    rows = draw_rows(rng, len(pairs), train, hard)
+    rows = draw_rows(rng, len(pairs), train, state.hard)
     strangers = rng.integers(0, len(pairs.strangers), train.strangers)
     views = [_crop(pairs.frame[rows], rng), _crop(pairs.map[rows], rng), _crop(pairs.strangers[strangers], rng)]
     state.network.train()
@@ -130,7 +134,8 @@ def mine(network: PatchNet, pairs: PatchPairs, train: PatchTrainSettings, step: 
     rows = np.sort(rng.choice(len(pairs), min(train.mined, len(pairs)), replace=False))
     inner = slice(MARGIN_PX, MARGIN_PX + PATCH_PX)
     frame, chart = (network.encode(side[rows][:, inner, inner]) for side in (pairs.frame, pairs.map))
-    finder = faiss.index_factory(DIM, "IVF512,Flat", faiss.METRIC_INNER_PRODUCT)
+    lists = int(np.clip(len(rows) // _LIST, 1, 512))
+    finder = faiss.index_factory(DIM, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     finder.train(chart)
     finder.add(chart)
     finder.nprobe = 4  # type: ignore[attr-defined]
@@ -144,10 +149,6 @@ def mine(network: PatchNet, pairs: PatchPairs, train: PatchTrainSettings, step: 
     hard[rows] = np.where(chosen >= 0, rows[chosen], -1)
     hard[rows[chosen[:, 0] < 0]] = -1
     return hard
-
-
-# Two patches nearer to one another overlap.
-_ELSEWHERE_M = 45e3
 
 
 def _same_place(pairs: PatchPairs, rows: NDArray[np.int64]) -> Tensor:
@@ -169,7 +170,7 @@ def _save(path: Path, state: PatchState, settings: dict[str, Any]) -> None:
     torch.save(
         {
             "network": state.network.state_dict(), "optimizer": state.optimizer.state_dict(), "step": state.step,
-            "settings": json.dumps(settings),
+            "settings": json.dumps(settings), "hard": None if state.hard is None else torch.from_numpy(state.hard),
         },
         part,
     )  # fmt: skip
@@ -183,3 +184,4 @@ def _load(path: Path, state: PatchState, settings: dict[str, Any]) -> None:
     state.network.load_state_dict(saved["network"])
     state.optimizer.load_state_dict(saved["optimizer"])
     state.step = saved["step"]
+    state.hard = None if saved["hard"] is None else saved["hard"].numpy()

@@ -1,0 +1,150 @@
+"""The descriptor network: patches, pairs, training, export, and what the runtime makes of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch: make train-venv")
+
+from export.keypoint_pairs import STORED_PX, PatchPairs  # noqa: E402
+from export.pair_store import PairError, PairSettings, read_pairs, write_pairs  # noqa: E402
+from export.patch_evaluate import inner_patches, report_patches  # noqa: E402
+from export.patch_network import PatchNet, write_descriptor  # noqa: E402
+from export.patch_train import PatchTrainSettings, contrast, draw_rows, fit_patches, mine  # noqa: E402
+from export.train import TrainingError  # noqa: E402
+from onboard.describer import PatchNetwork  # noqa: E402
+from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon  # noqa: E402
+
+MOSAIC = Path(__file__).parents[2] / "shared/data/mosaics/blue_marble_summer_30as.tif"
+SMALL = PatchTrainSettings(
+    steps=60, batch=64, strangers=8, warmup=5, mine_every=30, mined=400, checkpoint_every=20, seed=3
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small batches gain nothing from threads, and threads that wait for one another are slow on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> PatchPairs:
+    """Textures of their own on one side; on the other darker and noisier, what is bright and what is dark alike."""
+    rng = np.random.default_rng(0)
+    count = 400
+    coarse = torch.from_numpy(rng.standard_normal((count, 1, 9, 9)).astype(np.float32))
+    fine = torch.nn.functional.interpolate(coarse, STORED_PX, mode="bicubic")[:, 0].numpy()
+    chart = np.clip(128 + 50 * fine, 0, 255)
+    frame = np.clip(60 - 30 * np.abs(fine) + rng.normal(0, 4, fine.shape), 0, 255)
+    lat = rng.uniform(-50, 50, count).astype(np.float32)
+    lon = rng.uniform(-180, 180, count).astype(np.float32)
+    strangers = rng.integers(0, 255, (50, STORED_PX, STORED_PX)).astype(np.uint8)
+    size_px = np.full(count, 3, np.float32)
+    return PatchPairs(frame.astype(np.uint8), chart.astype(np.uint8), strangers, lat, lon, size_px)
+
+
+def recall(network: PatchNet, pairs: PatchPairs) -> float:
+    frame, chart = (network.encode(inner_patches(side)) for side in (pairs.frame, pairs.map))
+    return report_patches(frame, chart).recall_1
+
+
+def test_the_contrast_is_the_cross_entropy_written_out() -> None:
+    rng = np.random.default_rng(1)
+    queries, keys = (rng.standard_normal((count, 8)) for count in (3, 5))
+    same = np.zeros((3, 3), bool)
+    same[0, 2] = same[2, 0] = True
+    expected = 0.0
+    for i in range(3):
+        likeness = queries[i] @ keys.T / 0.1
+        counted = [j for j in range(5) if j >= 3 or not same[i, j]]
+        expected += (np.log(np.exp(likeness[counted] - likeness.max()).sum()) + likeness.max() - likeness[i]) / 3
+    found = contrast(torch.from_numpy(queries), torch.from_numpy(keys), torch.from_numpy(same), 0.1)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_training_teaches_and_a_resumed_one_is_the_same(pairs: PatchPairs, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    untrained = recall(PatchNet(), pairs)
+    whole = fit_patches(pairs, SMALL, tmp_path / "whole")
+    assert recall(whole, pairs) > max(0.5, untrained + 0.2)
+
+    class Stop(Exception):
+        pass
+
+    import export.patch_train as module
+
+    step = module._step
+    with pytest.MonkeyPatch.context() as patch:
+
+        def interrupted(state, *rest):  # type: ignore[no-untyped-def]
+            if state.step == 45:
+                raise Stop
+            return step(state, *rest)
+
+        patch.setattr(module, "_step", interrupted)
+        with pytest.raises(Stop):
+            fit_patches(pairs, SMALL, tmp_path / "broken")
+    again = fit_patches(pairs, SMALL, tmp_path / "broken")
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+    with pytest.raises(TrainingError, match="other settings"):
+        fit_patches(pairs, PatchTrainSettings(steps=61), tmp_path / "whole")
+
+
+def test_hard_negatives_look_alike_and_lie_elsewhere(pairs: PatchPairs) -> None:
+    torch.manual_seed(0)
+    network = PatchNet()
+    hard = mine(network, pairs, SMALL, 0)
+    known = hard[:, 0] >= 0
+    assert known.mean() > 0.9
+    unit = unit_from_latlon(pairs.lat_deg, pairs.lon_deg)
+    apart = np.linalg.norm(unit[hard[known, 0]] - unit[known], axis=1) * EARTH_RADIUS_M
+    assert apart.min() > 45e3
+    frame, chart = (network.encode(inner_patches(side)) for side in (pairs.frame, pairs.map))
+    like = np.einsum("nd,nd->n", frame[known], chart[hard[known, 0]])
+    chance = np.einsum("nd,nd->n", frame[known], np.roll(chart, 7, axis=0)[known])
+    assert np.median(like) > np.median(chance) + 0.1
+    rows = draw_rows(np.random.default_rng(0), len(pairs), SMALL, hard)
+    assert len(np.unique(rows)) == len(rows) and np.isin(hard[rows], rows).any(axis=1).mean() > 0.3
+
+
+def test_the_file_describes_as_the_network_does(pairs: PatchPairs, tmp_path: Path) -> None:
+    network = fit_patches(pairs, SMALL, tmp_path / "run")
+    write_descriptor(network, (0.3, 0.7), tmp_path / "descriptor.onnx")
+    describer = PatchNetwork(tmp_path / "descriptor.onnx")
+    assert describer.likeness == (0.3, 0.7) and describer.dim == 64
+    patches = inner_patches(pairs.frame)
+    np.testing.assert_allclose(describer.encode(patches), network.encode(patches), atol=1e-4)
+    assert describer.encode(patches[:0]).shape == (0, 64)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not MOSAIC.exists(), reason=f"needs {MOSAIC}")
+def test_pairs_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
+    settings = PairSettings(places=3, looks=2, seed=1, latitude_band_deg=(35.0, 50.0), places_a_shard=2)
+    counts: list[int] = []
+    write_pairs([MOSAIC], settings, tmp_path, lambda done, total, pairs: counts.append(pairs))
+    found = read_pairs(tmp_path, "shard")
+    assert len(found) == counts[-1] > 100
+
+    def even(patches: np.ndarray) -> np.ndarray:
+        flat = patches.reshape(len(patches), -1).astype(float)
+        flat -= flat.mean(axis=1, keepdims=True)
+        return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+
+    frame, chart = even(found.frame), even(found.map)
+    right = np.einsum("nd,nd->n", frame, chart)
+    chance = np.einsum("nd,nd->n", frame, np.roll(chart, 11, axis=0))
+    assert np.median(right) > 0.4 > np.median(chance) + 0.2
+    before = (tmp_path / "shard-0.npz").stat().st_mtime_ns
+    write_pairs([MOSAIC], settings, tmp_path, lambda done, total, pairs: None)
+    assert (tmp_path / "shard-0.npz").stat().st_mtime_ns == before
+    with pytest.raises(PairError, match="other settings"):
+        write_pairs([MOSAIC], PairSettings(places=4), tmp_path, lambda done, total, pairs: None)
+    with pytest.raises(PairError, match="holds no held-out"):
+        read_pairs(tmp_path / "nowhere", "held-out")
