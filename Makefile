@@ -35,6 +35,11 @@ pack: venv
 	$(BIN)/nadir index build --mission index_builder/missions/iss-405km.yaml \
 	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0
 
+# The descriptor network: simulated frames to pairs of patches, pairs to network (about an hour on 2 cores, resumable).
+descriptor: train-venv
+	$(BIN)/nadir export pairs --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --places 720 --seed 7 --out runs/pairs
+	$(BIN)/nadir export local --pairs runs/pairs --steps 5000 --out runs/local
+
 # Real photographs: solved and wrong apart, by label.
 bench-real: venv
 	$(BIN)/python -m tests.bench_real $(DATA)/iss

@@ -28,6 +28,11 @@ def default_pack() -> Path:
     return Path(named) if named else Path(__file__).parent / "packs" / "iss-405km"
 
 
+def default_network() -> Path:
+    """The packaged descriptor network, from which packs are built."""
+    return Path(__file__).parent / "models" / "descriptor.onnx"
+
+
 @dataclass(frozen=True, eq=False)
 class Pack:
     """An opened and verified pack: its manifest, its mission, and its files as read-only memory maps."""

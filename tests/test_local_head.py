@@ -8,12 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: make train-venv")
 
+from export.train import TrainingError  # noqa: E402
+
 from export.keypoint_pairs import STORED_PX, PatchPairs  # noqa: E402
 from export.pair_store import PairError, PairSettings, read_pairs, write_pairs  # noqa: E402
 from export.patch_evaluate import inner_patches, report_patches  # noqa: E402
 from export.patch_network import PatchNet, write_descriptor  # noqa: E402
 from export.patch_train import PatchTrainSettings, contrast, draw_rows, fit_patches, mine  # noqa: E402
-from export.train import TrainingError  # noqa: E402
 from onboard.describer import PatchNetwork  # noqa: E402
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon  # noqa: E402
 

@@ -1,5 +1,6 @@
 """Oriented patches and describers."""
 
+import itertools
 from pathlib import Path
 
 import cv2
@@ -47,7 +48,7 @@ def test_light_and_haze_do_not_matter(picture: np.ndarray) -> None:
 def test_root_sift_is_of_unit_length(picture: np.ndarray) -> None:
     even = equalised(picture)
     keypoints = detect(even, np.ones(picture.shape, bool), 50)
-    assert all(a.response >= b.response for a, b in zip(keypoints, keypoints[1:]))
+    assert all(a.response >= b.response for a, b in itertools.pairwise(keypoints))
     descriptors = RootSift().describe(picture, even, keypoints)
     assert descriptors.shape == (len(keypoints), 128)
     np.testing.assert_allclose(np.linalg.norm(descriptors, axis=1), 1, atol=1e-5)
