@@ -164,7 +164,8 @@ class _Layer:
         y1 = min(level.height, int(np.ceil(y_origin - lat_deg.min() * rows)) + 2)
         if not self.wraps:
             x0, x1 = max(0, x0), min(level.width, x1)
-        picture = self._blocks.window(level, x0, y0, x1, y1)
+        # Contiguous once: every strip would copy it otherwise.
+        picture = np.ascontiguousarray(self._blocks.window(level, x0, y0, x1, y1))
         colours = np.empty((*lat_deg.shape, 3), np.uint8)
         strip = max(1, STRIP_PX // lat_deg.shape[1])
         for top in range(0, len(lat_deg), strip):
