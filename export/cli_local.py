@@ -9,6 +9,9 @@ from export.cli_common import bar
 from export.json_file import write_json
 from onboard.errors import MissingPackageError
 
+# Of AdamW, for the descriptor network.
+RATE, WEIGHT_DECAY, WARMUP = 2e-3, 1e-3, 100
+
 
 def add_actions(actions: argparse._SubParsersAction) -> None:
     pairs = actions.add_parser("pairs", help="simulated frames to pairs of patches, the descriptor's training data")
@@ -47,14 +50,20 @@ def run_local(arguments: argparse.Namespace) -> int:
         import torch
 
         from export.pair_store import read_pairs
+        from export.parallel import World
         from export.patch_evaluate import inner_patches, report_patches
         from export.patch_network import write_descriptor
-        from export.patch_train import PatchTrainSettings, fit_patches
+        from export.patch_train import PatchRecipe, PatchTrainSettings
+        from export.trainer import RunSettings, fit
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
     torch.set_num_threads(arguments.threads)
-    train = PatchTrainSettings(steps=arguments.steps, seed=arguments.seed)
-    network = fit_patches(read_pairs(arguments.pairs, "shard"), train, arguments.out)
+    pairs, settings = read_pairs(arguments.pairs, "shard"), PatchTrainSettings(seed=arguments.seed)
+    recipe = PatchRecipe(pairs, settings)
+    run = RunSettings(arguments.seed, arguments.steps, RATE, WEIGHT_DECAY, WARMUP)
+    configuration = {"patches": asdict(settings), "pairs": len(pairs)}
+    fit(recipe, run, configuration, arguments.out, World(0, 1, torch.device("cpu")))
+    network = recipe.network
     held_out = read_pairs(arguments.pairs, "held-out")
     frame, chart = (network.encode(inner_patches(side)) for side in (held_out.frame, held_out.map))
     report = report_patches(frame, chart)

@@ -1,9 +1,6 @@
 """Training of the descriptor network: contrast between pairs of patches, hard negatives from all over the Earth."""
 
-import json
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import faiss
@@ -12,11 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
-from tqdm import tqdm
 
 from export.keypoint_pairs import MARGIN_PX, STORED_PX, PatchPairs
 from export.patch_network import DIM, PatchNet
-from export.train import TrainingError, rate_share, read_checkpoint
 from onboard.describer import normalised
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.patches import PATCH_PX
@@ -31,76 +26,58 @@ class PatchTrainSettings:
     """batch: pairs a step; strangers: patches of cloud and noise a step; temperature: of the contrast; hard_share: of a
     batch that are hard negatives of others in it, mined every ``mine_every`` steps among ``mined`` pairs."""
 
-    steps: int = 6000
     batch: int = 512
     strangers: int = 128
-    rate: float = 2e-3
-    warmup: int = 100
-    weight_decay: float = 1e-3
     temperature: float = 0.07
     hard_share: float = 0.5
     mine_every: int = 1000
     mined: int = 200_000
-    checkpoint_every: int = 250
     seed: int = 0
 
 
-@dataclass
-class PatchState:
-    """All that a step changes. hard (N, 4): of every pair, `mine`; None until mined for the first time."""
+class PatchRecipe:
+    """A `Recipe` (export/trainer.py) for the descriptor network.
 
-    network: PatchNet
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    hard: NDArray[np.int64] | None = None
+    network: what is trained; hard (N, 4): of every pair, as `mine` found them last, None until then.
+    """
 
+    def __init__(self, pairs: PatchPairs, settings: PatchTrainSettings) -> None:
+        self.pairs, self.settings = pairs, settings
+        torch.manual_seed(settings.seed)
+        self.network = PatchNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.hard: NDArray[np.int64] | None = None
 
-def fit_patches(pairs: PatchPairs, train: PatchTrainSettings, folder: Path) -> PatchNet:
-    """Train until ``train.steps``, resuming from ``folder``/checkpoint.pt. Writes checkpoint.pt, settings.json and
-    log.jsonl. Raises TrainingError when the folder holds another training."""
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(train.seed)
-    network = PatchNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=train.rate, weight_decay=train.weight_decay)
-    state, settings = PatchState(network, optimizer), json.loads(json.dumps(asdict(train) | {"pairs": len(pairs)}))
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        _load(checkpoint, state, settings)
-    (folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
-    began, losses = time.monotonic(), []
-    for step in tqdm(range(state.step, train.steps), initial=state.step, total=train.steps, unit="step", disable=None):
-        if step > 0 and step % train.mine_every == 0:
-            state.hard = mine(network, pairs, train, step)
-        losses.append(_step(state, pairs, train))
-        if state.step % 50 == 0:
-            line = {"step": state.step, "loss": round(float(np.mean(losses)), 4), "s": round(time.monotonic() - began)}
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            losses = []
-        if state.step % train.checkpoint_every == 0 or state.step == train.steps:
-            _save(checkpoint, state, settings)
-    return network
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.network.parameters()), "share": 1.0}]
 
+    def start(self) -> None:
+        """Nothing to prepare."""
 
-def _step(state: PatchState, pairs: PatchPairs, train: PatchTrainSettings) -> float:
-    rng = np.random.default_rng((train.seed, state.step))
-    for group in state.optimizer.param_groups:
-        group["lr"] = train.rate * rate_share(state.step, train)  # type: ignore[arg-type]
-    rows = draw_rows(rng, len(pairs), train, state.hard)
-    strangers = rng.integers(0, len(pairs.strangers), train.strangers)
-    views = [_crop(pairs.frame[rows], rng), _crop(pairs.map[rows], rng), _crop(pairs.strangers[strangers], rng)]
-    state.network.train()
-    codes = normalize(state.network(torch.from_numpy(normalised(np.concatenate(views)))))
-    frame, chart, stranger = codes.split([len(rows), len(rows), train.strangers])
-    same = _same_place(pairs, rows)
-    loss = contrast(frame, chart, same, train.temperature)
-    # A landmark must not be taken for a cloud either.
-    loss = loss + contrast(chart, torch.cat([frame, stranger]), same, train.temperature)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    state.optimizer.step()
-    state.step += 1
-    return float(loss.detach())
+    def state(self) -> dict[str, Any]:
+        hard = None if self.hard is None else torch.from_numpy(self.hard)
+        return {"network": self.network.state_dict(), "hard": hard}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.hard = None if state["hard"] is None else state["hard"].numpy()
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        pairs, settings = self.pairs, self.settings
+        if step > 0 and step % settings.mine_every == 0:
+            self.hard = mine(self.network, pairs, settings, step)
+        rng = np.random.default_rng((settings.seed, step))
+        rows = draw_rows(rng, len(pairs), settings, self.hard)
+        strangers = rng.integers(0, len(pairs.strangers), settings.strangers)
+        views = [_crop(pairs.frame[rows], rng), _crop(pairs.map[rows], rng), _crop(pairs.strangers[strangers], rng)]
+        self.network.train()
+        codes = normalize(self.network(torch.from_numpy(normalised(np.concatenate(views)))))
+        frame, chart, stranger = codes.split([len(rows), len(rows), settings.strangers])
+        same = _same_place(pairs, rows)
+        return {
+            "frame": contrast(frame, chart, same, settings.temperature),
+            # A landmark must not be taken for a cloud either.
+            "map": contrast(chart, torch.cat([frame, stranger]), same, settings.temperature),
+        }
 
 
 def contrast(queries: Tensor, keys: Tensor, same: Tensor, temperature: float) -> Tensor:
@@ -115,23 +92,23 @@ def contrast(queries: Tensor, keys: Tensor, same: Tensor, temperature: float) ->
 
 
 def draw_rows(
-    rng: np.random.Generator, count: int, train: PatchTrainSettings, hard: NDArray[np.int64] | None
+    rng: np.random.Generator, count: int, settings: PatchTrainSettings, hard: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     """Numbers (batch,) of pairs: some at random, with each of them some that look like it (hard: (count, K))."""
     if hard is None:
-        return rng.choice(count, train.batch, replace=False)
+        return rng.choice(count, settings.batch, replace=False)
     known = np.flatnonzero(hard[:, 0] >= 0)
-    seeds = rng.choice(known, train.batch, replace=False)
-    like = hard[seeds, rng.integers(0, hard.shape[1], train.batch)]
-    rows = np.unique(np.concatenate([seeds[: round(train.batch * (1 - train.hard_share))], like[like >= 0]]))
-    return rng.permutation(rows)[: train.batch]
+    seeds = rng.choice(known, settings.batch, replace=False)
+    like = hard[seeds, rng.integers(0, hard.shape[1], settings.batch)]
+    rows = np.unique(np.concatenate([seeds[: round(settings.batch * (1 - settings.hard_share))], like[like >= 0]]))
+    return rng.permutation(rows)[: settings.batch]
 
 
-def mine(network: PatchNet, pairs: PatchPairs, train: PatchTrainSettings, step: int) -> NDArray[np.int64]:
-    """For each of ``train.mined`` pairs four others whose map looks most like its frame, elsewhere on the Earth:
+def mine(network: PatchNet, pairs: PatchPairs, settings: PatchTrainSettings, step: int) -> NDArray[np.int64]:
+    """For each of ``settings.mined`` pairs four others whose map looks most like its frame, elsewhere on the Earth:
     (N, 4) numbers, -1 where not mined."""
-    rng = np.random.default_rng((train.seed, 1, step))
-    rows = np.sort(rng.choice(len(pairs), min(train.mined, len(pairs)), replace=False))
+    rng = np.random.default_rng((settings.seed, 1, step))
+    rows = np.sort(rng.choice(len(pairs), min(settings.mined, len(pairs)), replace=False))
     inner = slice(MARGIN_PX, MARGIN_PX + PATCH_PX)
     frame, chart = (network.encode(side[rows][:, inner, inner]) for side in (pairs.frame, pairs.map))
     lists = int(np.clip(len(rows) // _LIST, 1, 512))
@@ -163,25 +140,3 @@ def _crop(patches: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     """The middle of patches (N, STORED_PX, STORED_PX), moved by up to a pixel: keypoints repeat no better."""
     right, down = rng.integers(MARGIN_PX - 1, STORED_PX - PATCH_PX - MARGIN_PX + 2, 2)
     return patches[:, down : down + PATCH_PX, right : right + PATCH_PX]
-
-
-def _save(path: Path, state: PatchState, settings: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "network": state.network.state_dict(), "optimizer": state.optimizer.state_dict(), "step": state.step,
-            "settings": json.dumps(settings), "hard": None if state.hard is None else torch.from_numpy(state.hard),
-        },
-        part,
-    )  # fmt: skip
-    part.replace(path)
-
-
-def _load(path: Path, state: PatchState, settings: dict[str, Any]) -> None:
-    saved = read_checkpoint(path)
-    if json.loads(saved["settings"]) != settings:
-        raise TrainingError(f"{path}: was made with other settings or pairs; train into another folder or remove it")
-    state.network.load_state_dict(saved["network"])
-    state.optimizer.load_state_dict(saved["optimizer"])
-    state.step = saved["step"]
-    state.hard = None if saved["hard"] is None else saved["hard"].numpy()

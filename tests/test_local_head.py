@@ -8,20 +8,25 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: make train-venv")
 
-from export.train import TrainingError  # noqa: E402
-
 from export.keypoint_pairs import STORED_PX, PatchPairs  # noqa: E402
 from export.pair_store import PairError, PairSettings, read_pairs, write_pairs  # noqa: E402
+from export.parallel import World  # noqa: E402
 from export.patch_evaluate import inner_patches, report_patches  # noqa: E402
 from export.patch_network import PatchNet, write_descriptor  # noqa: E402
-from export.patch_train import PatchTrainSettings, contrast, draw_rows, fit_patches, mine  # noqa: E402
+from export.patch_train import PatchRecipe, PatchTrainSettings, contrast, draw_rows, mine  # noqa: E402
+from export.trainer import RunSettings, TrainingError, fit  # noqa: E402
 from onboard.describer import PatchNetwork  # noqa: E402
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon  # noqa: E402
 
 MOSAIC = Path(__file__).parents[2] / "shared/data/mosaics/blue_marble_summer_30as.tif"
-SMALL = PatchTrainSettings(
-    steps=60, batch=64, strangers=8, warmup=5, mine_every=30, mined=400, checkpoint_every=20, seed=3
-)
+SMALL = PatchTrainSettings(batch=64, strangers=8, mine_every=30, mined=400, seed=3)
+RUN = RunSettings(3, 60, 2e-3, 1e-3, warmup=5, checkpoint_every=20)
+
+
+def trained(pairs: PatchPairs, folder: Path, run: RunSettings = RUN) -> PatchNet:
+    recipe = PatchRecipe(pairs, SMALL)
+    fit(recipe, run, {}, folder, World(0, 1, torch.device("cpu")))
+    return recipe.network
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,30 +76,28 @@ def test_the_contrast_is_the_cross_entropy_written_out() -> None:
 def test_training_teaches_and_a_resumed_one_is_the_same(pairs: PatchPairs, tmp_path: Path) -> None:
     torch.manual_seed(3)
     untrained = recall(PatchNet(), pairs)
-    whole = fit_patches(pairs, SMALL, tmp_path / "whole")
+    whole = trained(pairs, tmp_path / "whole")
     assert recall(whole, pairs) > max(0.5, untrained + 0.2)
 
     class Stop(Exception):
         pass
 
-    import export.patch_train as module
-
-    step = module._step
+    losses = PatchRecipe.losses
     with pytest.MonkeyPatch.context() as patch:
 
-        def interrupted(state, *rest):  # type: ignore[no-untyped-def]
-            if state.step == 45:
+        def interrupted(recipe: PatchRecipe, step: int) -> dict:
+            if step == 45:
                 raise Stop
-            return step(state, *rest)
+            return losses(recipe, step)
 
-        patch.setattr(module, "_step", interrupted)
+        patch.setattr(PatchRecipe, "losses", interrupted)
         with pytest.raises(Stop):
-            fit_patches(pairs, SMALL, tmp_path / "broken")
-    again = fit_patches(pairs, SMALL, tmp_path / "broken")
+            trained(pairs, tmp_path / "broken")
+    again = trained(pairs, tmp_path / "broken")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-4, atol=1e-5)
     with pytest.raises(TrainingError, match="other settings"):
-        fit_patches(pairs, PatchTrainSettings(steps=61), tmp_path / "whole")
+        trained(pairs, tmp_path / "whole", RunSettings(3, 61, 2e-3))
 
 
 def test_hard_negatives_look_alike_and_lie_elsewhere(pairs: PatchPairs) -> None:
@@ -115,7 +118,7 @@ def test_hard_negatives_look_alike_and_lie_elsewhere(pairs: PatchPairs) -> None:
 
 
 def test_the_file_describes_as_the_network_does(pairs: PatchPairs, tmp_path: Path) -> None:
-    network = fit_patches(pairs, SMALL, tmp_path / "run")
+    network = trained(pairs, tmp_path / "run")
     write_descriptor(network, (0.3, 0.7), tmp_path / "descriptor.onnx")
     describer = PatchNetwork(tmp_path / "descriptor.onnx")
     assert describer.likeness == (0.3, 0.7) and describer.dim == 64
