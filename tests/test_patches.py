@@ -56,5 +56,5 @@ def test_root_sift_is_of_unit_length(picture: np.ndarray) -> None:
 
 def test_a_file_that_is_no_descriptor_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"nothing")
-    with pytest.raises(PackError, match=r"x\.onnx.*not a descriptor network"):
+    with pytest.raises(PackError, match=r"x\.onnx: not a network"):
         PatchNetwork(tmp_path / "x.onnx")
