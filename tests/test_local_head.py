@@ -130,7 +130,7 @@ def test_the_file_describes_as_the_network_does(pairs: PatchPairs, tmp_path: Pat
 @pytest.mark.real
 @pytest.mark.skipif(not MOSAIC.exists(), reason=f"needs {MOSAIC}")
 def test_pairs_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
-    settings = PairSettings(places=3, looks=2, seed=1, latitude_band_deg=(35.0, 50.0), places_a_shard=2)
+    settings = PairSettings(places=3, looks=3, seed=7, places_a_shard=2)
     counts: list[int] = []
     write_pairs([MOSAIC], settings, tmp_path, lambda done, total, pairs: counts.append(pairs))
     found = read_pairs(tmp_path, "shard")
