@@ -164,8 +164,7 @@ class _Layer:
         y1 = min(level.height, int(np.ceil(y_origin - lat_deg.min() * rows)) + 2)
         if not self.wraps:
             x0, x1 = max(0, x0), min(level.width, x1)
-        # Contiguous once: every strip would copy it otherwise.
-        picture = np.ascontiguousarray(self._blocks.window(level, x0, y0, x1, y1))
+        picture = self._blocks.window(level, x0, y0, x1, y1)
         colours = np.empty((*lat_deg.shape, 3), np.uint8)
         strip = max(1, STRIP_PX // lat_deg.shape[1])
         for top in range(0, len(lat_deg), strip):
@@ -203,7 +202,7 @@ def _bounds(wanted: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 def remap_large(picture: NDArray[np.uint8], map_x: NDArray, map_y: NDArray) -> NDArray[np.uint8]:
     """cv2.remap for pictures beyond its 32767-pixel limit, by halving; bilinear, edges repeated."""
-    picture = np.ascontiguousarray(picture)
+    # OpenCV takes a part of a picture by its strides: no strip of places copies it.
     limit = 32000
     if max(picture.shape[:2]) <= limit:
         return cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
