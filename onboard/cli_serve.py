@@ -46,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     server = Server(localizer, arguments.bind, about)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    print(f"nadir: serving {pack} at {server.endpoint}, {localizer.describer.runtime}", file=sys.stderr, flush=True)
+    # The address ends the line, so that a script that starts the server can read it.
+    print(f"nadir: serving {pack} at {server.endpoint}", file=sys.stderr, flush=True)
+    print(f"nadir: descriptors: {localizer.describer.runtime}", file=sys.stderr, flush=True)
     for reason in localizer.describer.refused:
         print(f"nadir: engine not used: {reason}", file=sys.stderr, flush=True)
     server.run()
