@@ -61,8 +61,10 @@ class Student:
         _check(self.network, network, settings, teacher)
         self.settings, self.scenes, self.world, self.view = settings, scenes, world, network
         self.wrapped = world.wrapped(self.network)
+        taught = teacher.settings.dim if teacher else network.dim
         self.teacher = teacher.to(world.device).eval().requires_grad_(False) if teacher else None
-        self.target: Whitening | None = None
+        # Until `start` finds the directions that matter: the first ones.
+        self.target = Whitening(torch.zeros(taught), torch.eye(taught, network.dim))
         self.memory = Memory(settings.memory, network.dim, world.device)
 
     def groups(self) -> list[dict[str, Any]]:
@@ -108,7 +110,7 @@ class Student:
         codes = normalize(self.wrapped(self._views(pairs).to(self.world.device)), dim=1)
         maps, frames = (self.world.gathered(side.contiguous()) for side in (codes[0::2], codes[1::2]))
         parts: dict[str, Tensor] = {}
-        if self.teacher and self.target:
+        if self.teacher:
             mine = self._taught(pairs)
             taught = torch.cat([self.world.gathered(side.contiguous()) for side in (mine[0::2], mine[1::2])])
             own = torch.cat([maps, frames])
@@ -122,13 +124,13 @@ class Student:
         return parts
 
     def state(self) -> dict[str, Any]:
-        target = None if self.target is None else [self.target.mean, self.target.matrix]
+        target = [self.target.mean, self.target.matrix]
         return {"network": self.network.state_dict(), "memory": self.memory.state(), "target": target}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.memory.load_state(state["memory"])
-        self.target = None if state["target"] is None else Whitening(*state["target"])
+        self.target = Whitening(*state["target"])
 
     def _metric(self, step: int, maps: Tensor, frames: Tensor, places: Tensor) -> Tensor:
         """Multi-similarity of frames against maps and the reverse, those remembered among the negatives."""
