@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from export.regions import held_out
 from onboard.camera import Camera
 from onboard.describer import Keypoints
-from onboard.features import detect, equalised, luminance, shrink_mask
+from onboard.features import RIM_PX, detect, equalised, luminance, shrink_mask
 from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
 from onboard.patches import PATCH_PX, patches_at
 from onboard.rectify import ground_to_camera, rectifier
@@ -18,7 +17,6 @@ from onboard.rectify import ground_to_camera, rectifier
 # Room around a patch for the shifts of training.
 MARGIN_PX = 2
 STORED_PX = PATCH_PX + 2 * MARGIN_PX
-_RIM_PX = 6  # as in the localizer
 # What still is the same keypoint, in pixels, degrees and as a ratio of sizes.
 _NEAR_PX, _TURN_DEG, _RATIO = 1.8, 18.0, 1.35
 _STRANGERS = 100  # keypoints of a frame without a partner that are kept: clouds, glint, noise
@@ -77,11 +75,11 @@ def pairs_of_frame(
     truth: of the frame (`sim.batch.Truth`); nominal_altitude_m: what the runtime would believe; limit: keypoints used
     of the frame. The frame is rectified as in flight, not knowing its tilt; its keypoints are then sent to the ground
     by the true rays.
-    """  # fmt: skip
+    """
     gsd_m = chart.local.gsd_m
     seen = rectifier(camera, nominal_altitude_m, gsd_m)(frame)
     grey = luminance(seen.image, seen.mask)
-    xy, angle_deg, size_px = _arrays(detect(equalised(grey), shrink_mask(seen.mask, _RIM_PX), limit))
+    xy, angle_deg, size_px = _arrays(detect(equalised(grey), shrink_mask(seen.mask, RIM_PX), limit))
     if not len(xy) or not len(chart.xy):
         return None
     pixels = camera.project(ground_to_camera(seen.ground_m(xy.astype(np.float64)), nominal_altitude_m))
@@ -96,11 +94,6 @@ def pairs_of_frame(
         patches_at(grey, xy[strangers], angle_deg[strangers], STORED_PX),
         lat[own].astype(np.float32), lon[own].astype(np.float32), size_px[own],
     )  # fmt: skip
-
-
-def is_held_out(truth: Any) -> bool:
-    """Whether a frame lies in a region that is never trained on."""
-    return held_out(truth.lat_deg, truth.lon_deg)
 
 
 def _arrays(keypoints: Keypoints) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -122,6 +115,7 @@ def _partners(
     cost = np.where(fits, off + np.abs(turn) / 12 + 3 * ratio, np.inf)
     best = cost.argmin(axis=1)
     own = np.flatnonzero(np.isfinite(cost.min(axis=1)))
+    # Nearest first, so that `unique` keeps the nearest of those that ask for the same partner.
     own = own[np.argsort(cost[own, best[own]], kind="stable")]
     partner = near[own, best[own]].astype(np.int64)
     _, first = np.unique(partner, return_index=True)

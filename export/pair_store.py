@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export.keypoint_pairs import MapKeypoints, PatchPairs, is_held_out, pairs_of_frame
+from export.json_file import write_json
+from export.keypoint_pairs import MapKeypoints, PatchPairs, pairs_of_frame
+from export.regions import held_out
 from onboard.camera import Camera
 from onboard.errors import NadirError
 from onboard.plugins import service
@@ -50,7 +52,7 @@ def write_pairs(
     record = out / "settings.json"
     if record.exists() and json.loads(record.read_text()) != claim:
         raise PairError(f"{out}: holds pairs made with other settings; name another --out or remove it")
-    record.write_text(json.dumps(claim, indent=1) + "\n")
+    write_json(record, claim)
     pairs = 0
     for shard, first in enumerate(range(0, settings.places, settings.places_a_shard)):
         places = range(first, min(first + settings.places_a_shard, settings.places))
@@ -114,7 +116,7 @@ def _shard(
         rng = np.random.default_rng((settings.seed, 4, truth.index))
         pairs = pairs_of_frame(frame, CAMERA, truth, ALTITUDE_M, chart, _FEATURES, rng)
         if pairs is not None:
-            found.append((is_held_out(truth), pairs))
+            found.append((held_out(truth.lat_deg, truth.lon_deg), pairs))
     return found
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from onboard.errors import PackError
+from onboard.network import OnnxNetwork
 
 Float = NDArray  # float32; OpenCV's stubs promise less
 
@@ -118,16 +118,8 @@ class Encoder:
 
     def __init__(self, model: str | Path | bytes, threads: int = 2) -> None:
         name = "the network" if isinstance(model, bytes) else str(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions share no public base
-            raise PackError(f"{name}: not a network that ONNX Runtime can load ({error})") from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._network = OnnxNetwork(model, threads, name)
+        metadata = self._network.metadata
         try:
             span_m, size, dim, turns = (float(metadata[key]) for key in METADATA)
         except (KeyError, ValueError) as error:
@@ -135,11 +127,9 @@ class Encoder:
                 f"{name}: its metadata lacks {error}; networks made by 'nadir export' carry {', '.join(METADATA)}"
             ) from error
         self.span_m, self.size, self.dim, self.turns = span_m, int(size), int(dim), int(turns)
-        wanted = [1, self.size, self.size], [self.dim]
-        found = self._session.get_inputs()[0].shape[1:], self._session.get_outputs()[0].shape[1:]
+        wanted, found = ((1, self.size, self.size), self.dim), (self._network.input_shape, self._network.dim)
         if found != wanted or min(self.size, self.dim, self.turns) < 1 or not span_m > 0:
             raise PackError(f"{name}: its shapes {found} are not those of its metadata {wanted}")
-        self._input = self._session.get_inputs()[0].name
 
     def view(
         self, rectified_rgb: NDArray[np.uint8], mask: NDArray[np.bool_], gsd_m: float, centre_px: tuple[float, float]
@@ -149,7 +139,7 @@ class Encoder:
 
     def encode(self, views: Float) -> Float:
         """Codes (N, dim) float32 of unit length of views (N, 1, size, size)."""
-        codes = self._session.run(None, {self._input: np.ascontiguousarray(views, np.float32)})[0]
+        codes = self._network.run(np.ascontiguousarray(views, np.float32))
         return codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-9)
 
     def encode_turned(self, view: Float) -> Float:

@@ -41,6 +41,7 @@ _EDGE_THRESHOLD = 20.0
 _FINEST_PX = 2.0
 # Tiles of contrast equalisation, in pixels, the same on map and frame so that both look alike.
 _TILE_PX = 64
+RIM_PX = 6  # a keypoint nearer to the edge of a frame's view describes the edge
 _CLIP_LIMIT = 4.0
 
 

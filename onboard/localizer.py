@@ -15,7 +15,7 @@ from onboard.camera_files import load_camera
 from onboard.clock import Clock
 from onboard.describer import describer_of
 from onboard.errors import PackError
-from onboard.features import extract, shrink_mask
+from onboard.features import RIM_PX, extract, shrink_mask
 from onboard.fix import Attitude, Fix, Prior, Status, no_fix
 from onboard.geodesy import (
     EARTH_RADIUS_M,
@@ -38,7 +38,6 @@ from onboard.verification import Consensus, Verifier, distinct
 from onboard.voting import Candidate, vote
 
 _THREADS = 2
-_RIM_PX = 6  # a keypoint nearer to the edge of the view describes the edge
 _SPOT_PX = 8  # keypoints within such a square are one witness
 _TIGHT_PX = 2.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
 _LANDMARK_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, in pixels of the catalogue
@@ -136,7 +135,7 @@ class Localizer:
 
     def view_of_rectified(self, rectified: Rectified, camera: Camera, altitude_m: float) -> View:
         """The features of a rectified frame, and the camera pixels they came from."""
-        seen = shrink_mask(rectified.mask, _RIM_PX)
+        seen = shrink_mask(rectified.mask, RIM_PX)
         features = extract(rectified.image, seen, self.describer, self.search.features)
         ground_m = rectified.ground_m(features.xy.astype(np.float64))
         pixels = camera.project(ground_to_camera(ground_m, altitude_m))
