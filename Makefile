@@ -37,7 +37,7 @@ pack: venv
 
 # The descriptor network: simulated frames to pairs of patches, pairs to network (about an hour on 2 cores, resumable).
 descriptor: train-venv
-	$(BIN)/nadir export pairs --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --places 720 --seed 7 --out runs/pairs
+	$(BIN)/nadir export pairs --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --places 1200 --seed 11 --out runs/pairs
 	$(BIN)/nadir export local --pairs runs/pairs --steps 5000 --out runs/local
 
 # Real photographs: solved and wrong apart, by label.

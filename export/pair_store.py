@@ -114,9 +114,12 @@ def _shard(
         if chart is None:
             continue
         rng = np.random.default_rng((settings.seed, 4, truth.index))
+        held = held_out(truth.lat_deg, truth.lon_deg)
+        if not held and held_out(truth.lat_deg, truth.lon_deg, half * settings.gsd_m):
+            continue  # it would see into a region held out
         pairs = pairs_of_frame(frame, CAMERA, truth, ALTITUDE_M, chart, _FEATURES, rng)
         if pairs is not None:
-            found.append((held_out(truth.lat_deg, truth.lon_deg), pairs))
+            found.append((held, pairs))
     return found
 
 

@@ -68,7 +68,10 @@ class PatchRecipe:
         rng = np.random.default_rng((settings.seed, step))
         rows = draw_rows(rng, len(pairs), settings, self.hard)
         strangers = rng.integers(0, len(pairs.strangers), settings.strangers)
-        views = [_crop(pairs.frame[rows], rng), _crop(pairs.map[rows], rng), _crop(pairs.strangers[strangers], rng)]
+        views = [
+            _fade(_crop(pairs.frame[rows], rng), rng), _crop(pairs.map[rows], rng),
+            _fade(_crop(pairs.strangers[strangers], rng), rng),
+        ]  # fmt: skip
         self.network.train()
         codes = normalize(self.network(torch.from_numpy(normalised(np.concatenate(views)))))
         frame, chart, stranger = codes.split([len(rows), len(rows), settings.strangers])
@@ -134,6 +137,16 @@ def _same_place(pairs: PatchPairs, rows: NDArray[np.int64]) -> Tensor:
     near = unit @ unit.T > np.cos(_ELSEWHERE_M / 3 / EARTH_RADIUS_M)
     np.fill_diagonal(near, False)
     return torch.from_numpy(near)
+
+
+def _fade(patches: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Patches of frames (N, S, S), each with less contrast, then with noise: real frames have about two thirds of the
+    local contrast of simulated ones (docs/results.md), and what a sensor and JPEG leave of faint texture is coarse."""
+    each = (len(patches), 1, 1)
+    contrast = rng.uniform(0.35, 1.0, each).astype(np.float32)
+    noise = rng.uniform(0.0, 1.5, each).astype(np.float32) * rng.standard_normal(patches.shape, np.float32)
+    mean = patches.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
+    return np.rint(mean + (patches - mean) * contrast + noise).clip(0, 255).astype(np.uint8)
 
 
 def _crop(patches: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance
 from onboard.camera import Camera
@@ -44,6 +45,8 @@ _LANDMARK_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, 
 _FEWEST_FEATURES = 30
 _FEWEST_INLIERS = 4
 _REFINEMENTS = 4
+_AT_ONCE = 4  # candidates verified before asking whether that was enough
+_CERTAIN = 2.0  # times the least score: what no other place can contest
 _POSES = 4  # the best agreements, to which a whole pose is fitted
 
 
@@ -118,14 +121,27 @@ class Localizer:
         with clock.stage("verify"):
             worldwide = np.sort(matches.keys())
 
-            def verify(candidate: Candidate) -> Consensus:
-                clock.check()
-                return self._verifier.verify(candidate, view, worldwide)
-
-            agreements = list(self._threads.map(verify, candidates))
-            agreements.sort(key=lambda consensus: -float(consensus.weight[consensus.agree].sum()))
+            agreements = self._agreements(candidates, view, worldwide, clock)
             found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
+
+    def _agreements(
+        self, candidates: list[Candidate], view: View, worldwide: NDArray[np.int64], clock: Clock
+    ) -> list[Consensus]:
+        """Candidates verified in order of their votes, heaviest agreement first; the rest is not looked at once one
+        agrees so well that chance does not explain it."""
+
+        def verify(candidate: Candidate) -> Consensus:
+            clock.check()
+            return self._verifier.verify(candidate, view, worldwide)
+
+        found: list[Consensus] = []
+        for start in range(0, len(candidates), _AT_ONCE):
+            found += self._threads.map(verify, candidates[start : start + _AT_ONCE])
+            found.sort(key=lambda consensus: -consensus.support)
+            if found[0].support > _CERTAIN * self.acceptance.least_score:
+                break
+        return found
 
     def view(self, frame: np.ndarray, camera: Camera, altitude_m: float) -> View:
         """What a frame of ``camera`` shows from ``altitude_m``, on the catalogue's scale."""

@@ -10,14 +10,14 @@ from onboard.errors import PackError
 class Search:
     """How hard to look; chosen by the builder and carried by the pack.
 
-    features: keypoints used of a frame; neighbours and probes: of each look-up; candidates: places verified;
+    features: keypoints used of a frame; neighbours and probes: of each look-up; candidates: places verified at most;
     bin_m: of the votes; scale_ratio: by which two keypoints' sizes may differ.
     """
 
     features: int = 3000
     neighbours: int = 10
     probes: int = 16
-    candidates: int = 16
+    candidates: int = 32
     bin_m: float = 25e3
     scale_ratio: float = 1.35
 

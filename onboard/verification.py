@@ -36,6 +36,11 @@ class Consensus:
     weight: NDArray[np.float32]
     agree: NDArray[np.bool_]
 
+    @property
+    def support(self) -> float:
+        """Weight of the matches that agree."""
+        return float(self.weight[self.agree].sum())
+
 
 class Verifier:
     """Verification against one catalogue; the landmarks are ordered by latitude once, to cut neighbourhoods fast.

@@ -13,7 +13,8 @@ from export.pair_store import PairError, PairSettings, read_pairs, write_pairs  
 from export.parallel import World  # noqa: E402
 from export.patch_evaluate import inner_patches, report_patches  # noqa: E402
 from export.patch_network import PatchNet, write_descriptor  # noqa: E402
-from export.patch_train import PatchRecipe, PatchTrainSettings, contrast, draw_rows, mine  # noqa: E402
+from export.patch_train import PatchRecipe, PatchTrainSettings, _fade, contrast, draw_rows, mine  # noqa: E402
+from export.regions import held_out as is_held_out  # noqa: E402
 from export.trainer import RunSettings, TrainingError, fit  # noqa: E402
 from onboard.describer import PatchNetwork  # noqa: E402
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon  # noqa: E402
@@ -100,6 +101,17 @@ def test_training_teaches_and_a_resumed_one_is_the_same(pairs: PatchPairs, tmp_p
         trained(pairs, tmp_path / "whole", RunSettings(3, 61, 2e-3))
 
 
+def test_frames_fade_and_keep_what_they_show(pairs: PatchPairs) -> None:
+    faded = _fade(pairs.frame, np.random.default_rng(1))
+    assert faded.dtype == np.uint8 and faded.shape == pairs.frame.shape
+    before, after = (patches.reshape(len(patches), -1).astype(float) for patches in (pairs.frame, faded))
+    ratio = after.std(axis=1) / before.std(axis=1)
+    assert 0.6 < np.median(ratio) < 0.75 and ratio.min() < 0.45 and ratio.max() > 0.9
+    assert np.abs(after.mean(axis=1) - before.mean(axis=1)).max() < 3
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(before, after, strict=True)]
+    assert np.median(alike) > 0.97
+
+
 def test_hard_negatives_look_alike_and_lie_elsewhere(pairs: PatchPairs) -> None:
     torch.manual_seed(0)
     network = PatchNet()
@@ -136,6 +148,7 @@ def test_pairs_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
     found = read_pairs(tmp_path, "shard")
     held_out = sum(len(np.load(path)["lat_deg"]) for path in tmp_path.glob("held-out-*.npz"))
     assert len(found) + held_out == counts[-1] and len(found) > 100
+    assert not any(map(is_held_out, found.lat_deg.tolist(), found.lon_deg.tolist()))
 
     def even(patches: np.ndarray) -> np.ndarray:
         flat = patches.reshape(len(patches), -1).astype(float)
