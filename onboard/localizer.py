@@ -34,6 +34,7 @@ from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.pose import Pose, PoseKnowledge, quat_from_matrix, solve_pose
 from onboard.rectify import Rectified, ground_to_camera, rectifier
+from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
 from onboard.verification import Consensus, Verifier, distinct
 from onboard.voting import Candidate, vote
@@ -70,6 +71,9 @@ class Localizer:
         self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio, self.describer.likeness)
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
+        self._scrubber = memory_scrubber(
+            self.pack, self.catalogue, self._index, self._verifier, self.describer, self.camera, self._settings
+        )
 
     def localize(
         self,
@@ -119,6 +123,8 @@ class Localizer:
 
     def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, evidence: Evidence) -> Fix:
         clock = evidence.clock
+        with clock.stage("scrub"):
+            self._scrubber.check()
         with clock.stage("intake"):
             evidence.camera = camera = camera_of_frame(frame, self.camera)
             evidence.screening = screening(frame, camera)
@@ -237,6 +243,10 @@ class Localizer:
                     f"two places {apart_m / 1e3:.0f} km apart score {best.score:.1f} and {other.score:.1f}",
                 )
         return _fix(best, self.acceptance.false_fix_probability(best.score), timestamp_ns, clock)
+
+    def _settings(self) -> bytes:
+        """What decides beside arrays and network, as read now."""
+        return repr((self.camera, self.mission, self.search, self.acceptance)).encode()
 
     def knowledge(
         self,
