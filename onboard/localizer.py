@@ -115,7 +115,12 @@ class Localizer:
             except Rejected as rejected:
                 status, reason = rejected.status, rejected.reason
             except Exception as error:  # flight software must get an answer whatever a frame holds
-                status, reason = Status.BAD_FRAME, f"internal error, please report: {type(error).__name__}: {error}"
+                # A catalogue that changed in memory fails in ways nobody thought of.
+                if damage := self._scrubber.sweep():
+                    status, reason = Status.PACK_CORRUPT, f"{damage}; load the pack again"
+                else:
+                    reason = f"internal error, please report: {type(error).__name__}: {error}"
+                    status = Status.BAD_FRAME
             else:
                 return evidence
         evidence.fix = no_fix(status, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)

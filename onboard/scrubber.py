@@ -42,7 +42,7 @@ class Scrubber:
     """Checks ``blocks`` in turn, about SLICE_BYTES a call; ``settings``, few but each of them decisive, at every call;
     and ``network``, which asks the k-th of its known patches and raises PackError on a wrong answer, now and then.
 
-    size: bytes of a round; damage: what was found. Once something was the answer stays: only what is loaded again can be trusted again.
+    size: bytes of a round; damage: what was found, and the answer stays: only what is loaded again can be trusted.
     """
 
     def __init__(
@@ -61,6 +61,13 @@ class Scrubber:
             self.damage = self._look()
         if self.damage is not None:
             raise Rejected(Status.PACK_CORRUPT, f"{self.damage}; load the pack again")
+
+    def sweep(self) -> str | None:
+        """Check everything at once, for when something else already looks wrong; what was found."""
+        if self.damage is None:
+            bad = next((block for block in self._blocks if not block.holds), None)
+            self.damage = bad and f"{bad.name} changed in memory"
+        return self.damage
 
     def _look(self) -> str | None:
         self._calls += 1

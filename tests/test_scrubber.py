@@ -83,6 +83,16 @@ def test_a_changed_limit_is_found_at_the_next_frame(pack: Path, what: str, name:
     assert localizer.localize(NIGHT).status is Status.PACK_CORRUPT, "nobody can say what else it did"
 
 
+def test_an_error_makes_it_look_everywhere(fresh: Localizer, blue_marble: Path) -> None:
+    """Landmark numbers that point nowhere: an exception deep in the search, and the memory behind it is named."""
+    frame = look(blue_marble, fresh.camera, 35.0, 40.0, 700e3, 10.0)
+    ids = [array for name, array in index_arrays(fresh._index).items() if name.endswith(" ids")]
+    for array in ids:
+        array[:] = 1 << 40
+    fix = fresh.localize(frame)
+    assert fix.status is Status.PACK_CORRUPT and "ids: block 0" in fix.reason, fix.reason
+
+
 def test_a_slice_is_bounded_and_goes_round() -> None:
     memory = np.zeros(10 * BLOCK_BYTES, np.uint8)
     scrubber = Scrubber(blocks_of_arrays({"memory": memory}), lambda: b"")
