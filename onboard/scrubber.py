@@ -66,7 +66,7 @@ class Scrubber:
         """Check everything at once, for when something else already looks wrong; what was found."""
         if self.damage is None:
             bad = next((block for block in self._blocks if not block.holds), None)
-            self.damage = bad and f"{bad.name} changed in memory"
+            self.damage = f"{bad.name} changed in memory" if bad else None
         return self.damage
 
     def _look(self) -> str | None:
