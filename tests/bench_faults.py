@@ -2,8 +2,8 @@
 
 ``python -m tests.bench_faults --pack P --frames DIR --faults N``: one array, settings value or mapped file in use is
 damaged (a bit, a burst of up to 256 bytes, a block of up to 64 KiB, or a storm of 2,000 bits all over it); a frame is
-localized at once, the scrubber being anywhere on its round; then it is given one round to find the damage, which is then
-undone. Right, refused (any other status), PACK_CORRUPT and WRONG (a fix farther than 25 km from the truth) are
+localized at once, the scrubber being anywhere on its round; then it is given one round to find the damage, which is
+then undone. Right, refused (any other status), PACK_CORRUPT and WRONG (a fix farther than 25 km from the truth) are
 counted apart. DIR: frames.csv and pictures, as for bench_real; half of the frames are ones that get a fix.
 """
 
