@@ -30,6 +30,7 @@ from onboard.scrubber import SLICE_BYTES, arrays_of
 
 RIGHT_M = 25e3
 BURST_BYTES, BLOCK_BYTES, STORM_BITS = 256, 1 << 16, 2000
+REPORT_EVERY = 500  # faults; a run that is stopped has told what it found
 OUTCOMES = ("right", "refused", "PACK_CORRUPT", "internal error", "WRONG")
 Bytes = NDArray[np.uint8]
 # Opens some bytes of memory for as long as they are to be changed.
@@ -80,9 +81,9 @@ def run(
                 print(f"WRONG: fault {number}, {shape.__name__} in {name}, {row['file']}", flush=True)
             memory[:] = was
         localizer._scrubber.damage = None
-        if (number + 1) % 100 == 0:
-            print(f"{number + 1} faults, {time.monotonic() - start:.0f} s", flush=True)
-    report(counts, names, faults)
+        if (number + 1) % REPORT_EVERY == 0 or number + 1 == faults:
+            print(f"\n{number + 1} faults, {time.monotonic() - start:.0f} s", flush=True)
+            report(counts, names, number + 1)
 
 
 def report(counts: dict[str, Counter[str]], names: list[str], faults: int) -> None:
@@ -95,7 +96,7 @@ def report(counts: dict[str, Counter[str]], names: list[str], faults: int) -> No
     print(f"{'all':32}" + "".join(f"{total[outcome]:16}" for outcome in OUTCOMES))
     # Clopper and Pearson (1934), none observed: 1 - 0.05^(1/n).
     bound = f", at most {1 - 0.05 ** (1 / faults):.1e} a fault at 95 % confidence" if total["WRONG"] == 0 else ""
-    print(f"{faults} faults, {total['WRONG']} wrong fixes{bound}")
+    print(f"{faults} faults, {total['WRONG']} wrong fixes{bound}", flush=True)
 
 
 def chosen_frames(
