@@ -1,6 +1,7 @@
 """Why a frame got its fix or none: the evidence of the localizer put into places, tests and pairs that can be read."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ from onboard.evidence import Evidence
 from onboard.fix import Fix, Status
 from onboard.geodesy import (
     Array,
-    distance_m,
     geodetic_from_ecef,
     heading_deg_of,
     intersect_ellipsoid,
@@ -156,10 +156,10 @@ def _no_pairs() -> Pairs:
 def _checks(localizer: Localizer, evidence: Evidence, places: tuple[Place, ...]) -> list[Check]:
     fix, camera, view = evidence.fix, evidence.camera, evidence.view
     checks = []
-    if camera is None:
-        checks.append(Check("picture", False, fix.reason))
-    else:
+    if camera is not None:
         checks.append(Check("picture", True, f"{camera.width} x {camera.height} of camera {camera.name}"))
+    elif fix.status is Status.BAD_FRAME:
+        checks.append(Check("picture", False, fix.reason))
     checks += _screening_checks(evidence)
     if view is None:
         checks.append(Check("features", None, "not looked for"))
@@ -170,10 +170,11 @@ def _checks(localizer: Localizer, evidence: Evidence, places: tuple[Place, ...])
         text = f"{evidence.worldwide} nearest landmarks of {len(localizer.catalogue)} worldwide"
         checks.append(Check("look-up", None, text))
     if places:
-        checks += _place_checks(localizer, places)
+        checks += _place_checks(localizer, evidence, places)
     elif evidence.worldwide and fix.status is not Status.TIMEOUT:
         checks.append(Check("votes", False, "no two of them propose one place"))
-    if fix.status in (Status.TIMEOUT, Status.PACK_CORRUPT):
+    if fix.status in (Status.TIMEOUT, Status.PACK_CORRUPT) or (fix.status is Status.BAD_FRAME and camera):
+        # Nothing of the frame failed: time, memory, or a mistake of ours.
         checks.append(Check(fix.status.value.lower().replace("_", " "), False, fix.reason))
     stages = ", ".join(f"{name} {spent:.0f}" for name, spent in fix.timings_ms.items() if name != "total")
     if stages:
@@ -192,7 +193,7 @@ def _screening_checks(evidence: Evidence) -> list[Check]:
     return [Check("light", not seen.dark, dark), Check("saturation", not seen.overexposed, bright)]
 
 
-def _place_checks(localizer: Localizer, places: tuple[Place, ...]) -> list[Check]:
+def _place_checks(localizer: Localizer, evidence: Evidence, places: tuple[Place, ...]) -> list[Check]:
     best, acceptance = places[0], localizer.acceptance
     most = max(place.votes for place in places)
     score = best.score or 0.0
@@ -214,17 +215,18 @@ def _place_checks(localizer: Localizer, places: tuple[Place, ...]) -> list[Check
             f" at most {acceptance.limit:.2g} is allowed",
         ),
     ]  # fmt: skip
-    apart_m = APART_BINS * localizer.search.bin_m
-    others = [place for place in places[1:] if place.score is not None and _apart_m(best, place) > apart_m]
-    if best.score is not None and others:
-        other = max(others, key=lambda place: place.score or 0.0)
-        rival = acceptance.accepts(other.score or 0.0)
-        text = f"best place elsewhere scores {other.score:.1f}, {_apart_m(best, other) / 1e3:.0f} km away"
-        checks.append(Check("runner-up", not rival, text))
-    elif best.score is not None:
-        checks.append(Check("runner-up", True, f"no pose holds farther than {apart_m / 1e3:.0f} km away"))
+    if best.score is not None:
+        checks.append(_runner_up(localizer, evidence.hypotheses))
     return checks
 
 
-def _apart_m(one: Place, other: Place) -> float:
-    return float(distance_m(one.lat_deg, one.lon_deg, other.lat_deg, other.lon_deg))
+def _runner_up(localizer: Localizer, hypotheses: Sequence[Hypothesis]) -> Check:
+    """Whether a place elsewhere would be accepted as well."""
+    fitted = [(other.score, other.pose) for other in hypotheses if other.pose is not None]
+    best, least_m = fitted[0][1], APART_BINS * localizer.search.bin_m
+    for score, pose in fitted[1:]:
+        apart_m = float(np.linalg.norm(pose.position_ecef_m - best.position_ecef_m))
+        if apart_m > least_m:
+            text = f"best place elsewhere scores {score:.1f}, {apart_m / 1e3:.0f} km away"
+            return Check("runner-up", not localizer.acceptance.accepts(score), text)
+    return Check("runner-up", True, f"no pose holds farther than {least_m / 1e3:.0f} km away")

@@ -1,18 +1,20 @@
 """Why a frame got its fix or none: what is told is what was decided, and what is drawn lies where it belongs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from onboard import Localizer
+from onboard import Localizer, Status
 from onboard.cli import main
 from onboard.explain import explain
 from onboard.explain_drawing import Grid, turned_map
 from onboard.geodesy import azimuth_deg, distance_m, unit_from_latlon
 from onboard.landmarks import Catalogue
+from onboard.localizer import Hypothesis
 from onboard.verification import offsets_from
 from tests.look import look
 
@@ -65,6 +67,31 @@ def test_the_failing_test_is_named(localizer: Localizer, rng: np.random.Generato
 def test_a_deadline_is_explained(localizer: Localizer, frame: np.ndarray) -> None:
     told = explain(localizer, localizer.examine(frame, deadline_ms=1.0))
     assert [check.name for check in told.checks if check.passed is False] == ["timeout"]
+
+
+def test_a_rival_is_named(pack: Path, frame: np.ndarray) -> None:
+    """A second place that would be accepted as well, far away, made of the first one."""
+    localizer = Localizer(pack)
+    found = localizer.hypotheses
+
+    def doubled(*given: object) -> list[Hypothesis]:
+        best, *_ = both = found(*given)  # type: ignore[arg-type]
+        assert best.pose is not None
+        both.insert(1, replace(best, pose=replace(best.pose, position_ecef_m=-best.pose.position_ecef_m)))
+        return both
+
+    localizer.hypotheses = doubled  # type: ignore[method-assign]
+    evidence = localizer.examine(frame)
+    assert evidence.fix.status is Status.AMBIGUOUS
+    told = explain(localizer, evidence)
+    assert [check.name for check in told.checks if check.passed is False] == ["runner-up"]
+
+
+def test_corrupt_memory_is_explained(pack: Path, frame: np.ndarray) -> None:
+    localizer = Localizer(pack)
+    localizer._scrubber.damage = "some array changed in memory"
+    told = explain(localizer, localizer.examine(frame))
+    assert [check.name for check in told.checks if check.passed is False] == ["pack corrupt"]
 
 
 def test_the_map_turns_with_the_frame() -> None:
