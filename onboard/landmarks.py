@@ -17,7 +17,7 @@ from onboard.geodesy import unit_from_latlon
 
 _LEVELS = 65535.0
 # A step of the stored scale, SIFT's own sampling of scale space being 2^(1/3).
-_SCALE_STEP = np.log(2) / 16
+_SCALE_STEP = float(np.log(2) / 16)  # a NumPy scalar would make float64 of all sizes
 
 
 @dataclass(frozen=True, eq=False)
