@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue bench-sim hil clean
+.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue bench-localize bench-faults bench-sim hil clean
 
 venv: .venv/ready
 
@@ -48,6 +48,16 @@ bench-real: venv
 bench-catalogue: venv
 	$(BIN)/python -m tests.bench_catalogue --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif \
 	    --work runs/catalogue --frames $(DATA)/iss
+
+# Time and memory of a frame, stage by stage, and the classical baseline beside it (its tiles are read once: minutes).
+bench-localize: venv
+	$(BIN)/python -m tests.bench_localize --frames $(DATA)/iss \
+	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --work runs/localize
+
+# Damage to the memory in use, and what became of the fix.
+FAULTS ?= 1500
+bench-faults: venv
+	$(BIN)/python -m tests.bench_faults --frames $(DATA)/iss --faults $(FAULTS)
 
 # The simulator's speed, cold and warm, stage by stage.
 bench-sim: venv

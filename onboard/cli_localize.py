@@ -5,13 +5,17 @@ import json
 import math
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from onboard.camera_files import load_camera
-from onboard.errors import ImageError
+from onboard.errors import ImageError, UsageError
+from onboard.explain_drawing import Picture
+from onboard.explain_page import Page
 from onboard.fix import Fix, Status
 from onboard.images import image_paths, read_image
 from onboard.localizer import Localizer
 from onboard.pack import default_pack
+from onboard.plugins import service
 
 # Who names an altitude knows it to about this share: orbits are published to a few kilometres.
 _ALTITUDE_SIGMA = 0.01
@@ -24,6 +28,8 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--camera", help="camera file (default: the pack's)")
     parser.add_argument("--altitude-km", type=_altitude, help="height above the ellipsoid (default: the mission's)")
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
+    parser.add_argument("--explain", type=Path, metavar="DIR", help="write there what was seen in each image, and why")
+    parser.add_argument("--mosaic", type=Path, metavar="F.tif", help="with --explain: draw this map beside the frame")
     parser.set_defaults(run=run)
 
 
@@ -35,12 +41,15 @@ def _altitude(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.mosaic and not arguments.explain:
+        raise UsageError("--mosaic draws the map of an explanation: add --explain DIR")
     paths = list(image_paths(arguments.images))
     camera = load_camera(arguments.camera) if arguments.camera else None
     localizer = Localizer(arguments.pack or default_pack(), camera)
     altitude_m = None
     if arguments.altitude_km is not None:
         altitude_m = (arguments.altitude_km * 1e3, _ALTITUDE_SIGMA * arguments.altitude_km * 1e3)
+    page = _page(arguments, localizer) if arguments.explain else None
     failures = 0
     progress = Progress(len(paths))
     for number, path in enumerate(paths):
@@ -52,12 +61,27 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"nadir: {error}", file=sys.stderr)
             failures += 1
             continue
-        fix = localizer.localize(frame, altitude_m=altitude_m)
+        evidence = localizer.examine(frame, altitude_m=altitude_m)
+        fix = evidence.fix
+        if page is not None:
+            page.write(path, frame, evidence)
         progress.clear()
         print(json.dumps(as_json(path, fix)) if arguments.json else as_text(path, fix), flush=True)
     if failures:
         raise ImageError(f"{failures} of {len(paths)} images could not be read")
     return 0
+
+
+def _page(arguments: argparse.Namespace, localizer: Localizer) -> Page:
+    if arguments.mosaic is None:
+        return Page(arguments.explain, localizer, None)
+    mosaic, local_map = service("mosaic")(arguments.mosaic), service("local_map")
+
+    def read(centre_deg: tuple[float, float], gsd_m: float, half_width: int, half_height: int) -> Picture | None:
+        around = local_map(mosaic, centre_deg, gsd_m, half_width, half_height)
+        return None if around is None else around.rgb
+
+    return Page(arguments.explain, localizer, read)
 
 
 def as_json(path: str, fix: Fix) -> dict[str, object]:

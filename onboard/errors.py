@@ -29,6 +29,10 @@ class BudgetError(NadirError):
     """A pack that does not fit its byte budget."""
 
 
+class UsageError(NadirError):
+    """Options of a command that do not go together."""
+
+
 class MissingPackageError(NadirError):
     """A verb whose optional dependencies are not installed."""
 

@@ -1,5 +1,6 @@
 """The first look at a frame: is it a picture of this camera, and is there anything to see?"""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +13,11 @@ from onboard.errors import CameraError
 from onboard.fix import Status
 
 # Limits on what is seen inside the mask. They only name the reason: a frame within them may still find no match.
-_DARK_LEVEL = 12  # grey level below which nothing is told from noise
+DARK_LEVEL = 12  # grey level below which nothing is told from noise
 # An amplifier turned up at night shows its own noise as an even grey: as bright at most, and as even.
-_NIGHT_LEVEL, _NIGHT_SPREAD = 26, 12
-_SATURATED_LEVEL = 250
-_SHARE = 0.97  # of the pixels, before a whole frame is called dark or saturated
+NIGHT_LEVEL, NIGHT_SPREAD = 26, 12
+SATURATED_LEVEL = 250
+SHARE = 0.97  # of the pixels, before a whole frame is called dark or saturated
 _SCREEN_WIDTH = 160
 
 
@@ -52,8 +53,33 @@ def as_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB)
 
 
-def screen(frame: NDArray[np.uint8], camera: Camera) -> None:
-    """Raises Rejected for frames too dark or too bright to show anything."""
+@dataclass(frozen=True)
+class Screening:
+    """Grey levels of a frame inside its mask: ``low`` and ``high`` hold all but 3 % of the pixels below and above;
+    ``saturated``: share of the pixels at the top of the range."""
+
+    low: float
+    high: float
+    saturated: float
+
+    @property
+    def dark(self) -> bool:
+        return self.high < DARK_LEVEL or (self.high < NIGHT_LEVEL and self.high - self.low < NIGHT_SPREAD)
+
+    @property
+    def overexposed(self) -> bool:
+        return self.saturated > SHARE
+
+    def refuse(self) -> None:
+        """Raises Rejected for frames too dark or too bright to show anything."""
+        if self.dark:
+            raise Rejected(Status.DARK, "the frame is dark: night, or a closed cover")
+        if self.overexposed:
+            raise Rejected(Status.SATURATED, "the frame is saturated: overexposed or looking into the Sun")
+
+
+def screening(frame: NDArray[np.uint8], camera: Camera) -> Screening:
+    """Measure a frame of ``camera``. Raises Rejected (BAD_FRAME) when the camera's mask hides all of it."""
     size = _SCREEN_WIDTH, max(1, round(_SCREEN_WIDTH * frame.shape[0] / frame.shape[1]))
     # Averaged, so that the noise of single pixels is no light.
     sample = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
@@ -62,8 +88,5 @@ def screen(frame: NDArray[np.uint8], camera: Camera) -> None:
         grey = grey[cv2.resize(camera.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0]
     if grey.size == 0:
         raise Rejected(Status.BAD_FRAME, "the camera's mask hides the whole frame")
-    low, high = np.quantile(grey, [1 - _SHARE, _SHARE])
-    if high < _DARK_LEVEL or (high < _NIGHT_LEVEL and high - low < _NIGHT_SPREAD):
-        raise Rejected(Status.DARK, "the frame is dark: night, or a closed cover")
-    if (grey > _SATURATED_LEVEL).mean() > _SHARE:
-        raise Rejected(Status.SATURATED, "the frame is saturated: overexposed or looking into the Sun")
+    low, high = np.quantile(grey, [1 - SHARE, SHARE])
+    return Screening(float(low), float(high), float((grey > SATURATED_LEVEL).mean()))

@@ -17,7 +17,7 @@ from onboard.geodesy import unit_from_latlon
 
 _LEVELS = 65535.0
 # A step of the stored scale, SIFT's own sampling of scale space being 2^(1/3).
-_SCALE_STEP = np.log(2) / 16
+_SCALE_STEP = float(np.log(2) / 16)  # a NumPy scalar would make float64 of all sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,3 +120,25 @@ def search_index(catalogue: Catalogue, probes: int) -> faiss.IndexIVFPQFastScan:
     # The fast index borrows the coarse quantizer; keep it alive as long as the index.
     fast.referenced_objects = [coarse]  # type: ignore[attr-defined]
     return fast
+
+
+def index_arrays(index: faiss.IndexIVFPQFastScan) -> dict[str, NDArray]:
+    """The memory in which faiss keeps the catalogue, as views: codes and ids of each list, centroids."""
+
+    def view(pointer: Any, count: int) -> NDArray:
+        return np.asarray(faiss.rev_swig_ptr(pointer, count))
+
+    coarse: Any = faiss.downcast_index(index.quantizer)
+    lists: Any = faiss.downcast_InvertedLists(index.invlists)  # type: ignore[arg-type]
+    arrays = {
+        "faiss coarse centroids": view(coarse.get_xb(), coarse.ntotal * coarse.d),
+        "faiss product centroids": view(index.pq.centroids.data(), index.pq.centroids.size()),
+    }
+    for number in range(index.nlist):
+        size = lists.list_size(number)
+        if size:
+            # FastScan packs the codes of 32 landmarks together; the last block is filled up.
+            packed = -(-size // lists.n_per_block) * lists.block_size
+            arrays[f"faiss list {number} codes"] = view(lists.get_codes(number), packed)
+            arrays[f"faiss list {number} ids"] = view(lists.get_ids(number), size)
+    return arrays

@@ -16,6 +16,7 @@ from onboard.camera_files import load_camera
 from onboard.clock import Clock
 from onboard.describer import describer_of
 from onboard.errors import PackError
+from onboard.evidence import Evidence
 from onboard.features import RIM_PX, extract, shrink_mask
 from onboard.fix import Attitude, Fix, Prior, Status, no_fix
 from onboard.geodesy import (
@@ -28,12 +29,13 @@ from onboard.geodesy import (
     heading_deg_of,
     unit_from_latlon,
 )
-from onboard.intake import Rejected, as_rgb, camera_of_frame, screen
+from onboard.intake import Rejected, as_rgb, camera_of_frame, screening
 from onboard.landmarks import Catalogue, search_index
 from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.pose import Pose, PoseKnowledge, quat_from_matrix, solve_pose
 from onboard.rectify import Rectified, ground_to_camera, rectifier
+from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
 from onboard.verification import Consensus, Verifier, distinct
 from onboard.voting import Candidate, vote
@@ -42,11 +44,12 @@ _THREADS = 2
 _SPOT_PX = 8  # keypoints within such a square are one witness
 _TIGHT_PX = 2.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
 _LANDMARK_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, in pixels of the catalogue
-_FEWEST_FEATURES = 30
-_FEWEST_INLIERS = 4
+FEWEST_FEATURES = 30
+FEWEST_INLIERS = 4
 _REFINEMENTS = 4
 _AT_ONCE = 4  # candidates verified before asking whether that was enough
 _CERTAIN = 2.0  # times the least score: what no other place can contest
+APART_BINS = 4  # further from one another, two accepted places contradict each other
 _POSES = 4  # the best agreements, to which a whole pose is fitted
 
 
@@ -71,6 +74,9 @@ class Localizer:
         self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio, self.describer.likeness)
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
+        self._scrubber = memory_scrubber(
+            self.pack, self.catalogue, self._index, self._verifier, self.describer, self.camera, self._settings
+        )
 
     def localize(
         self,
@@ -87,43 +93,75 @@ class Localizer:
         altitude_m: height above the ellipsoid and its sigma, the mission's when None. attitude and prior enter as
         weighted residuals. Past ``deadline_ms`` the answer is TIMEOUT. Never raises; see `Fix` for the fields.
         """
+        return self.examine(
+            frame, timestamp_ns=timestamp_ns, altitude_m=altitude_m, attitude=attitude, prior=prior,
+            deadline_ms=deadline_ms,
+        ).fix  # fmt: skip
+
+    def examine(
+        self,
+        frame: Any,
+        *,
+        timestamp_ns: int | None = None,
+        altitude_m: tuple[float, float] | None = None,
+        attitude: Attitude | None = None,
+        prior: Prior | None = None,
+        deadline_ms: float | None = None,
+    ) -> Evidence:
+        """`localize`, answered with all that was seen on the way; never raises either."""
         clock = Clock(deadline_ms)
+        evidence = Evidence(clock)
         with self._lock:
             try:
-                known = self.knowledge(altitude_m, attitude, prior)
-                return self._localize(frame, known, timestamp_ns, clock)
+                evidence.known = self.knowledge(altitude_m, attitude, prior)
+                evidence.fix = self._localize(frame, evidence.known, timestamp_ns, evidence)
             except Rejected as rejected:
-                return no_fix(rejected.status, rejected.reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
+                status, reason = rejected.status, rejected.reason
             except Exception as error:  # flight software must get an answer whatever a frame holds
-                reason = f"internal error, please report: {type(error).__name__}: {error}"
-                return no_fix(Status.BAD_FRAME, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
+                # A catalogue that changed in memory fails in ways nobody thought of.
+                if damage := self._scrubber.sweep():
+                    status, reason = Status.PACK_CORRUPT, f"{damage}; load the pack again"
+                else:
+                    reason = f"internal error, please report: {type(error).__name__}: {error}"
+                    status = Status.BAD_FRAME
+            else:
+                return evidence
+        evidence.fix = no_fix(status, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
+        return evidence
 
-    def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, clock: Clock) -> Fix:
+    def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, evidence: Evidence) -> Fix:
+        clock = evidence.clock
+        with clock.stage("scrub"):
+            self._scrubber.check()
         with clock.stage("intake"):
-            camera = camera_of_frame(frame, self.camera)
-            screen(frame, camera)
+            evidence.camera = camera = camera_of_frame(frame, self.camera)
+            evidence.screening = screening(frame, camera)
+            evidence.screening.refuse()
         with clock.stage("features"):
-            view = self.view(frame, camera, known.altitude_m)
-        if len(view) < _FEWEST_FEATURES:
+            evidence.rectified = rectifier(camera, known.altitude_m, self.mission.gsd_m)(as_rgb(frame))
+            evidence.view = view = self.view_of_rectified(evidence.rectified, camera, known.altitude_m)
+        if len(view) < FEWEST_FEATURES:
             raise Rejected(Status.FEATURELESS, f"only {len(view)} features: cloud, open ocean or a closed cover")
-        return self._judge(self.hypotheses(view, camera, known, clock), timestamp_ns, clock)
+        return self._judge(self.hypotheses(view, camera, known, evidence), timestamp_ns, clock)
 
     def hypotheses(
-        self, view: View, camera: Camera, known: PoseKnowledge, clock: Clock | None = None
+        self, view: View, camera: Camera, known: PoseKnowledge, evidence: Evidence | None = None
     ) -> list["Hypothesis"]:
         """The places worth considering for a view, verified, best score first."""
-        clock = clock or Clock(None)
+        evidence = evidence or Evidence(Clock(None))
+        clock = evidence.clock
         with clock.stage("look-up"):
             matches = self._worldwide(view, known.prior)
+            evidence.worldwide = len(matches)
         with clock.stage("votes"):
             search = self.search
             candidates = vote(matches, view, self.catalogue, search.bin_m, search.scale_ratio, search.candidates)
         with clock.stage("verify"):
             worldwide = np.sort(matches.keys())
-
-            agreements = self._agreements(candidates, view, worldwide, clock)
+            evidence.agreements = agreements = self._agreements(candidates, view, worldwide, clock)
             found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
-        return sorted(found, key=lambda hypothesis: -hypothesis.score)
+        evidence.hypotheses = found = sorted(found, key=lambda hypothesis: -hypothesis.score)
+        return found
 
     def _agreements(
         self, candidates: list[Candidate], view: View, worldwide: NDArray[np.int64], clock: Clock
@@ -181,12 +219,12 @@ class Localizer:
         pixel = self.mission.gsd_m * camera.fx / known.altitude_m  # frame pixels in one of the catalogue's
         pose = None
         for _ in range(_REFINEMENTS):
-            if agree.sum() < _FEWEST_INLIERS:
-                return Hypothesis(candidate, None, 0, 0.0)
+            if agree.sum() < FEWEST_INLIERS:
+                return Hypothesis(candidate, None, 0, 0.0, matches[agree])
             sigma_px = _LANDMARK_SIGMA_PX * pixel
             pose = solve_pose(camera, pixels[agree], points[agree], position, rotation, sigma_px, known)
             if pose is None:
-                return Hypothesis(candidate, None, 0, 0.0)
+                return Hypothesis(candidate, None, 0, 0.0, matches[agree])
             position, rotation = pose.position_ecef_m, pose.ecef_from_cam
             with np.errstate(invalid="ignore"):
                 off = np.linalg.norm(camera.project((points - position) @ rotation) - pixels, axis=1)
@@ -195,14 +233,15 @@ class Localizer:
                 break
             agree = close
         counted = agree & distinct(matches, np.where(agree, consensus.weight, 0), view)
-        return Hypothesis(candidate, pose, int(counted.sum()), float(consensus.weight[counted].sum()))
+        score = float(consensus.weight[counted].sum())
+        return Hypothesis(candidate, pose, int(counted.sum()), score, matches[counted])
 
     def _points(self, numbers: np.ndarray) -> Array:
         return ecef_from_geodetic(self.catalogue.lat_deg[numbers], self.catalogue.lon_deg[numbers])
 
     def _judge(self, hypotheses: list["Hypothesis"], timestamp_ns: int | None, clock: Clock) -> Fix:
         """Accept the best hypothesis, or say why not."""
-        best = hypotheses[0] if hypotheses else Hypothesis(Candidate((0.0, 0.0, 1.0), 0.0, 0), None, 0, 0.0)
+        best = hypotheses[0] if hypotheses else _NOTHING
 
         def refuse(status: Status, reason: str) -> Fix:
             return no_fix(
@@ -217,12 +256,16 @@ class Localizer:
             if other.pose is None or not self.acceptance.accepts(other.score):
                 continue
             apart_m = float(np.linalg.norm(other.pose.position_ecef_m - best.pose.position_ecef_m))
-            if apart_m > 4 * self.search.bin_m:
+            if apart_m > APART_BINS * self.search.bin_m:
                 return refuse(
                     Status.AMBIGUOUS,
                     f"two places {apart_m / 1e3:.0f} km apart score {best.score:.1f} and {other.score:.1f}",
                 )
         return _fix(best, self.acceptance.false_fix_probability(best.score), timestamp_ns, clock)
+
+    def _settings(self) -> bytes:
+        """What decides beside arrays and network, as read now."""
+        return repr((self.camera, self.mission, self.search, self.acceptance)).encode()
 
     def knowledge(
         self,
@@ -257,12 +300,18 @@ class Localizer:
 @dataclass(frozen=True, eq=False)
 class Hypothesis:
     """A candidate with its fitted pose, None when nothing held; how many landmarks agree with it, in distinct
-    places, and the sum of their weights, which is what acceptance judges."""
+    places, the sum of their weights, which is what acceptance judges, and the matches that agree."""
 
     candidate: Candidate
     pose: Pose | None
     inliers: int
     score: float
+    agreeing: Matches
+
+
+_NOTHING = Hypothesis(
+    Candidate((0.0, 0.0, 1.0), 0.0, 0), None, 0, 0.0, Matches(np.empty(0, np.int64), np.empty(0, np.int64))
+)
 
 
 def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: Clock) -> Fix:

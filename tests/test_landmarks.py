@@ -98,6 +98,8 @@ def test_places_are_stored_to_their_stated_error(rng: np.random.Generator) -> No
     arrays = to_arrays(lat, lon, np.full(5000, 359.9), np.full(5000, 2.5), (-56, 56))
     codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
     catalogue = Catalogue.from_arrays({**arrays, **codes}, (-56, 56))
+    floats = (catalogue.lat_deg, catalogue.lon_deg, catalogue.angle_deg, catalogue.scale_px, catalogue.unit)
+    assert all(array.dtype == np.float32 for array in floats), "millions of each: nothing wider than it need be"
     assert np.abs(catalogue.lat_deg - lat).max() * 111.3e3 < 96
     assert (np.abs((catalogue.lon_deg - lon + 180) % 360 - 180)).max() * 111.4e3 < 308
     assert np.abs(catalogue.scale_px / 2.5 - 1).max() < 0.03

@@ -1,0 +1,236 @@
+"""Faults injected into the memory of a running localizer: does any end in a wrong fix?
+
+``python -m tests.bench_faults --pack P --frames DIR --faults N``: one array, settings value or mapped file in use is
+damaged (a bit, a burst of up to 256 bytes, a block of up to 64 KiB, or a storm of 2,000 bits all over it); a frame is
+localized at once, the scrubber being anywhere on its round; then it is given one round to find the damage, which is
+then undone. Right, refused (any other status), PACK_CORRUPT and WRONG (a fix farther than 25 km from the truth) are
+counted apart. DIR: frames.csv and pictures, as for bench_real; half of the frames are ones that get a fix.
+"""
+
+import argparse
+import csv
+import shutil
+import tempfile
+import time
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard import Fix, Localizer, Status, default_pack, load_camera
+from onboard.geodesy import distance_m
+from onboard.images import read_image
+from onboard.landmarks import index_arrays
+from onboard.rectify import rectifier
+from onboard.scrubber import SLICE_BYTES, arrays_of
+
+RIGHT_M = 25e3
+BURST_BYTES, BLOCK_BYTES, STORM_BITS = 256, 1 << 16, 2000
+REPORT_EVERY = 500  # faults; a run that is stopped has told what it found
+OUTCOMES = ("right", "refused", "PACK_CORRUPT", "internal error", "WRONG")
+Bytes = NDArray[np.uint8]
+# Opens some bytes of memory for as long as they are to be changed.
+Target = Callable[[np.random.Generator], AbstractContextManager[Bytes]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pack", type=Path, default=default_pack())
+    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(arguments.seed)
+    warnings.simplefilter("ignore", RuntimeWarning)  # damaged numbers overflow
+    with tempfile.TemporaryDirectory() as folder:
+        # The files are mapped shared: what is written to a copy of them is in the localizer's memory at once.
+        pack = Path(shutil.copytree(arguments.pack, Path(folder) / "pack"))
+        with (arguments.frames / "frames.csv").open() as stream:
+            rows = list(csv.DictReader(stream))
+        localizer = Localizer(pack, load_camera(arguments.frames / rows[0]["camera"]))
+        pictures = chosen_frames(localizer, arguments.frames, rows, rng)
+        targets = targets_of(localizer, pack)
+        print(f"{len(pictures)} frames, {len(targets)} kinds of memory, {localizer._scrubber.size / 2**20:.0f} MiB")
+        run(localizer, pictures, targets, arguments.faults, rng)
+
+
+def run(
+    localizer: Localizer, pictures: list[tuple[dict, Bytes]], targets: dict[str, Target], faults: int,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    names, start = sorted(targets), time.monotonic()
+    for number in range(faults):
+        name, shape = names[number % len(names)], SHAPES[number // len(names) % len(SHAPES)]
+        row, picture = pictures[int(rng.integers(len(pictures)))]
+        # As in flight, the scrubber is anywhere when the fault comes.
+        localizer._scrubber._at = int(rng.integers(len(localizer._scrubber._blocks)))
+        with targets[name](rng) as memory:
+            was = memory.copy()
+            shape(memory, rng)
+            outcome = judged(answer(localizer, picture, row), row)
+            counts[name][outcome] += 1
+            counts[shape.__name__][outcome] += 1
+            changed = bool((memory != was).any())
+            counts[name]["found"] += not changed or found(localizer)
+            if outcome == "WRONG":
+                print(f"WRONG: fault {number}, {shape.__name__} in {name}, {row['file']}", flush=True)
+            memory[:] = was
+        localizer._scrubber.damage = None
+        if (number + 1) % REPORT_EVERY == 0 or number + 1 == faults:
+            print(f"\n{number + 1} faults, {time.monotonic() - start:.0f} s", flush=True)
+            report(counts, names, number + 1)
+
+
+def report(counts: dict[str, Counter[str]], names: list[str], faults: int) -> None:
+    print(f"\n{'memory':32}" + "".join(f"{name:>16}" for name in OUTCOMES) + f"{'found in a round':>18}")
+    shapes = [shape.__name__ for shape in SHAPES]
+    for name in [*names, *shapes]:
+        shown = "" if name in shapes else counts[name]["found"]
+        print(f"{name:32}" + "".join(f"{counts[name][outcome]:16}" for outcome in OUTCOMES) + f"{shown:>18}")
+    total = {outcome: sum(counts[name][outcome] for name in names) for outcome in OUTCOMES}
+    print(f"{'all':32}" + "".join(f"{total[outcome]:16}" for outcome in OUTCOMES))
+    # Clopper and Pearson (1934), none observed: 1 - 0.05^(1/n).
+    bound = f", at most {1 - 0.05 ** (1 / faults):.1e} a fault at 95 % confidence" if total["WRONG"] == 0 else ""
+    print(f"{faults} faults, {total['WRONG']} wrong fixes{bound}", flush=True)
+
+
+def chosen_frames(
+    localizer: Localizer, folder: Path, rows: list[dict[str, str]], rng: np.random.Generator
+) -> list[tuple[dict, Bytes]]:
+    """As many frames without a fix as with one, each with its row; all right as long as memory is."""
+    with_fix, without = [], []
+    for row in rows:
+        picture = read_image(folder / row["file"])
+        fix = answer(localizer, picture, row)
+        assert judged(fix, row) != "WRONG", row
+        (with_fix if fix else without).append((row, picture))
+    few = min(len(with_fix), len(without))
+    return with_fix[:few] + [without[number] for number in rng.permutation(len(without))[:few].tolist()]
+
+
+def answer(localizer: Localizer, picture: Bytes, row: dict[str, str]) -> Fix:
+    return localizer.localize(picture, altitude_m=(float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0))
+
+
+def judged(fix: Fix, row: dict[str, str]) -> str:
+    if fix.status is Status.FIX:
+        off_m = distance_m(fix.lat_deg, fix.lon_deg, float(row["lat_deg"]), float(row["lon_deg"]))
+        return "right" if off_m <= RIGHT_M else "WRONG"  # NaN is wrong
+    if fix.status is Status.PACK_CORRUPT:
+        return "PACK_CORRUPT"
+    return "internal error" if "internal error" in fix.reason else "refused"
+
+
+def found(localizer: Localizer) -> bool:
+    """Whether one round of the scrubber finds what is there."""
+    for _ in range(localizer._scrubber.size // SLICE_BYTES + 2):
+        if localizer._scrubber.damage is None:
+            localizer._scrubber.damage = localizer._scrubber._look()
+    return localizer._scrubber.damage is not None
+
+
+def targets_of(localizer: Localizer, pack: Path) -> dict[str, Target]:
+    """Everything that is used in flight and can be got at, by name: opens its bytes for a moment."""
+    arrays = {**arrays_of(localizer.catalogue), **arrays_of(localizer._verifier)}
+    faiss_arrays = index_arrays(localizer._index)
+    arrays |= {name: array for name, array in faiss_arrays.items() if "centroids" in name}
+    made = rectifier(localizer.camera, 405e3, localizer.mission.gsd_m)
+    arrays |= {"Rectifier.map_x (not scrubbed)": made.map_x, "Rectifier.mask (not scrubbed)": made.mask}
+    targets: dict[str, Target] = {name: in_array(array) for name, array in arrays.items()}
+    for kind in ("codes", "ids"):
+        lists = [array for name, array in faiss_arrays.items() if name.endswith(f" {kind}")]
+        targets[f"faiss list {kind}"] = in_one_of(lists)
+    targets["landmarks_codes.npy (mapped)"] = in_file(pack / "landmarks_codes.npy")
+    targets["camera"] = in_values(localizer.camera, ("fx", "fy", "cx", "cy"))
+    targets["acceptance"] = in_values(localizer.acceptance, ("anchor", "share", "decay", "limit"))
+    targets["search"] = in_values(localizer.search, ("bin_m", "scale_ratio"))
+    return targets
+
+
+def in_array(array: NDArray) -> Target:
+    @contextmanager
+    def opened(rng: np.random.Generator) -> Iterator[Bytes]:
+        yield array.reshape(-1).view(np.uint8)
+
+    return opened
+
+
+def in_one_of(arrays: list[NDArray]) -> Target:
+    @contextmanager
+    def opened(rng: np.random.Generator) -> Iterator[Bytes]:
+        yield arrays[int(rng.integers(len(arrays)))].reshape(-1).view(np.uint8)
+
+    return opened
+
+
+def in_file(path: Path) -> Target:
+    """The bytes behind the header of an array file."""
+
+    @contextmanager
+    def opened(rng: np.random.Generator) -> Iterator[Bytes]:
+        mapped = np.memmap(path, np.uint8, "r+", offset=128)
+        yield mapped
+
+    return opened
+
+
+def in_values(thing: object, names: tuple[str, ...]) -> Target:
+    """Float attributes of a frozen object, by a view of their bytes that writes through."""
+
+    @contextmanager
+    def opened(rng: np.random.Generator) -> Iterator[Bytes]:
+        name = names[int(rng.integers(len(names)))]
+        yield Attribute(np.array([getattr(thing, name)], np.float64).view(np.uint8)).bind(thing, name)
+
+    return opened
+
+
+class Attribute(np.ndarray):
+    """The eight bytes of a float attribute; what is written to them is written through to the object."""
+
+    def __new__(cls, data: Bytes) -> "Attribute":
+        return data.view(cls)
+
+    def bind(self, thing: object, name: str) -> "Attribute":
+        self.thing, self.attribute = thing, name
+        return self
+
+    def __setitem__(self, key, value) -> None:  # type: ignore[no-untyped-def]
+        super().__setitem__(key, value)
+        if getattr(self, "thing", None) is not None:
+            object.__setattr__(self.thing, self.attribute, float(np.asarray(self).view(np.float64)[0]))
+
+
+def bit(memory: Bytes, rng: np.random.Generator) -> None:
+    at = int(rng.integers(memory.size))
+    memory[at] = memory[at] ^ np.uint8(1 << int(rng.integers(8)))
+
+
+def burst(memory: Bytes, rng: np.random.Generator) -> None:
+    _random_bytes(memory, min(memory.size, BURST_BYTES), rng)
+
+
+def block(memory: Bytes, rng: np.random.Generator) -> None:
+    _random_bytes(memory, min(memory.size, BLOCK_BYTES), rng)
+
+
+def storm(memory: Bytes, rng: np.random.Generator) -> None:
+    at = np.unique(rng.integers(memory.size, size=min(memory.size, STORM_BITS)))
+    memory[at] = memory[at] ^ (np.uint8(1) << rng.integers(8, size=at.size).astype(np.uint8))
+
+
+def _random_bytes(memory: Bytes, length: int, rng: np.random.Generator) -> None:
+    at = int(rng.integers(memory.size - length + 1))
+    memory[at : at + length] = rng.integers(256, size=length, dtype=np.uint8)
+
+
+SHAPES = (bit, burst, block, storm)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Why a frame got its fix or none: what is told is what was decided, and what is drawn lies where it belongs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from onboard import Localizer, Status
+from onboard.cli import main
+from onboard.explain import explain
+from onboard.explain_drawing import Grid, turned_map
+from onboard.geodesy import azimuth_deg, distance_m, unit_from_latlon
+from onboard.landmarks import Catalogue
+from onboard.localizer import Hypothesis
+from onboard.verification import offsets_from
+from tests.look import look
+
+PLACE = (35.0, 40.0)
+
+
+@pytest.fixture(scope="module")
+def frame(localizer: Localizer, blue_marble: Path) -> np.ndarray:
+    return look(blue_marble, localizer.camera, *PLACE, 700e3, 70.0)
+
+
+def test_a_fix_is_explained(localizer: Localizer, frame: np.ndarray) -> None:
+    evidence = localizer.examine(frame)
+    told = explain(localizer, evidence)
+    plain = localizer.localize(frame)
+    assert told.fix.lat_deg == plain.lat_deg and told.fix.inliers == plain.inliers
+    assert all(check.passed is not False for check in told.checks)
+    best = told.places[0]
+    assert distance_m(best.lat_deg, best.lon_deg, *PLACE) < 7400 and abs(best.heading_deg - 70) < 1
+    assert best.inliers == told.fix.inliers == told.pairs.agrees.sum() and best.votes == told.fix.votes
+    # Where both ends of a pair fall in the two panels.
+    chosen = told.pairs.matches[told.pairs.agrees]
+    assert evidence.view is not None
+    there, _ = offsets_from(best.unit, best.heading_deg, localizer.catalogue, chosen.landmark)
+    apart_px = np.linalg.norm(there - evidence.view.ground_m[chosen.feature], axis=1) / localizer.mission.gsd_m
+    assert np.median(apart_px) < 2 and apart_px.max() < 8
+
+
+@pytest.mark.parametrize(
+    "kind, failing",
+    [("dark", "light"), ("white", "saturation"), ("grey", "features"), ("cropped", "picture"), ("noise", "score")],
+)
+def test_the_failing_test_is_named(localizer: Localizer, rng: np.random.Generator, kind: str, failing: str) -> None:
+    frames = {
+        "dark": np.zeros((640, 640, 3), np.uint8),
+        "white": np.full((640, 640, 3), 255, np.uint8),
+        "grey": np.full((640, 640, 3), 128, np.uint8),
+        "cropped": np.zeros((640, 480, 3), np.uint8),
+        "noise": cv2.GaussianBlur(rng.integers(0, 255, (640, 640, 3), np.uint8), (0, 0), 1.5),
+    }
+    told = explain(localizer, localizer.examine(frames[kind]))
+    assert not told.fix
+    first = next(check for check in told.checks if check.passed is False)
+    if kind == "noise":
+        assert failing in {check.name for check in told.checks if check.passed is False}
+    else:
+        assert first.name == failing
+
+
+def test_a_deadline_is_explained(localizer: Localizer, frame: np.ndarray) -> None:
+    told = explain(localizer, localizer.examine(frame, deadline_ms=1.0))
+    assert [check.name for check in told.checks if check.passed is False] == ["timeout"]
+
+
+def test_a_rival_is_named(pack: Path, frame: np.ndarray) -> None:
+    """A second place that would be accepted as well, far away, made of the first one."""
+    localizer = Localizer(pack)
+    found = localizer.hypotheses
+
+    def doubled(*given: object) -> list[Hypothesis]:
+        best, *_ = both = found(*given)  # type: ignore[arg-type]
+        assert best.pose is not None
+        both.insert(1, replace(best, pose=replace(best.pose, position_ecef_m=-best.pose.position_ecef_m)))
+        return both
+
+    localizer.hypotheses = doubled  # type: ignore[method-assign]
+    evidence = localizer.examine(frame)
+    assert evidence.fix.status is Status.AMBIGUOUS
+    told = explain(localizer, evidence)
+    assert [check.name for check in told.checks if check.passed is False] == ["runner-up"]
+
+
+def test_corrupt_memory_is_explained(pack: Path, frame: np.ndarray) -> None:
+    localizer = Localizer(pack)
+    localizer._scrubber.damage = "some array changed in memory"
+    told = explain(localizer, localizer.examine(frame))
+    assert [check.name for check in told.checks if check.passed is False] == ["pack corrupt"]
+
+
+def test_the_map_turns_with_the_frame() -> None:
+    """A spot of the north-up map falls where the catalogue's landmark at that place is drawn."""
+    lat, lon, heading, gsd_m = 20.0, 30.0, 70.0, 1000.0
+    there = (20.4, 30.7)
+    none = np.empty(0)
+    landmark = Catalogue(
+        np.array(there[:1]), np.array(there[1:]), np.zeros(1), np.ones(1), unit_from_latlon(*there)[None],
+        none, none, none, none,
+    )  # fmt: skip
+    bearing, way = np.radians(azimuth_deg(lat, lon, *there)), distance_m(lat, lon, *there)
+    rgb = np.zeros((401, 401, 3), np.uint8)
+    x, y = round(200 + way * np.sin(bearing) / gsd_m), round(200 - way * np.cos(bearing) / gsd_m)
+    cv2.circle(rgb, (x, y), 3, (255, 255, 255), -1)
+    grid = Grid(500, 400, (120.0, 90.0), gsd_m, 2.0)
+    drawn = turned_map(rgb, heading, grid)[:, :, 0].astype(float)
+    drawn[drawn < 250] = 0  # the bright spot alone
+    rows, columns = np.nonzero(drawn)
+    offsets, _ = offsets_from(unit_from_latlon(lat, lon), heading, landmark, np.zeros(1, np.int64))
+    np.testing.assert_allclose((columns.mean(), rows.mean()), grid.pixels(offsets)[0], atol=2.0)
+
+
+def test_pages_are_written(
+    pack: Path, blue_marble: Path, frame: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    cv2.imwrite(str(tmp_path / "one" / "a.png"), frame[:, :, ::-1])
+    cv2.imwrite(str(tmp_path / "two" / "a.png"), np.zeros((640, 640, 3), np.uint8))
+    out = tmp_path / "why"
+    images = [str(tmp_path / "one"), str(tmp_path / "two")]
+    command = ["localize", "--pack", str(pack), "--json", "--explain", str(out), "--mosaic", str(blue_marble), *images]
+    assert main(command) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a-2.json", "a-2.png", "a.json", "a.png"]
+    line = json.loads(capsys.readouterr().out.splitlines()[0])
+    told = json.loads((out / "a.json").read_text())
+    assert told["status"] == "FIX" and sum(pair["agrees"] for pair in told["pairs"]) == line["inliers"]
+    for name in ("a.png", "a-2.png"):
+        page = cv2.imread(str(out / name))
+        assert page is not None and page.shape[1] == 1760
+    dark = json.loads((out / "a-2.json").read_text())
+    assert dark["lat_deg"] is None and dark["places"] == [] and dark["screening"]["high"] == 0
+    # The rendered map is really there: colours that bare landmarks have not.
+    bare = tmp_path / "bare"
+    assert main(["localize", "--pack", str(pack), "--explain", str(bare), str(tmp_path / "one")]) == 0
+    rendered, plain = (cv2.imread(str(folder / "a.png"))[120:720, 900:1500] for folder in (out, bare))
+    assert rendered.mean() < 150 < plain.mean()
+
+
+def test_a_mosaic_alone_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["localize", "--mosaic", "f.tif", "x.png"]) == 2
+    assert "--explain" in capsys.readouterr().err
