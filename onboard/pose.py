@@ -10,9 +10,6 @@ from onboard.fix import Attitude, Prior
 from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, geodetic_from_ecef
 
 _ITERATIONS = 12
-# What the stated sigma is worth when residuals are to tell a better one: so many residuals (a scaled inverse chi-square
-# prior; Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.6).
-_BELIEF = 20.0
 _HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
 
 
@@ -49,12 +46,13 @@ def solve_pose(
 ) -> Pose | None:
     """Pose from pixels (N, 2) of points (N, 3), or None when the iteration does not settle on finite numbers.
 
-    Reweighted Gauss-Newton; the covariance is the inverse normal matrix (Triggs et al. 2000, section 8). ``sigma_px``
-    is where the scale of the residuals starts from: as they grow in number they tell it themselves.
+    Reweighted Gauss-Newton; the covariance is the inverse normal matrix, inflated by the residual variance when
+    the residuals are larger than ``sigma_px`` says (Triggs et al. 2000, section 8).
     """
     position, rotation = start_position_ecef_m.astype(float), start_ecef_from_cam.astype(float)
     lat, lon, _ = geodetic_from_ecef(position)
     axes = ecef_from_ned(lat, lon)
+    inflation = 1.0
     for _ in range(_ITERATIONS):
         seen, by_move = _reprojection(camera, pixels, points_ecef_m, position, rotation, axes)
         told, told_by_move = _priors(position, rotation, axes, known)
@@ -63,15 +61,15 @@ def solve_pose(
         seen, by_move = seen / sigma_px, by_move / sigma_px
         length = np.linalg.norm(seen.reshape(-1, 2), axis=1)
         weight = np.repeat(np.minimum(1.0, _HUBER / np.maximum(length, 1e-9)), 2)
-        variance = (_BELIEF + float(weight @ seen**2)) / (_BELIEF + max(0.0, len(seen) - 6.0))
-        normal = by_move.T @ (weight[:, None] * by_move) / variance + told_by_move.T @ told_by_move
-        gradient = by_move.T @ (weight * seen) / variance + told_by_move.T @ told
+        normal = by_move.T @ (weight[:, None] * by_move) + told_by_move.T @ told_by_move
+        gradient = by_move.T @ (weight * seen) + told_by_move.T @ told
+        inflation = max(1.0, float(weight @ seen**2) / max(1.0, len(seen) - 6.0))
         move = -np.linalg.solve(normal, gradient)
         position = position + axes @ move[:3]
         rotation = rotation @ cv2.Rodrigues(move[3:])[0]
         if np.linalg.norm(move[:3]) < 0.1 and np.linalg.norm(move[3:]) < 1e-7:
             break
-    return Pose(position, rotation, np.asarray(np.linalg.inv(normal), np.float64))
+    return Pose(position, rotation, np.asarray(np.linalg.inv(normal) * inflation, np.float64))
 
 
 def _reprojection(
