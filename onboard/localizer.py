@@ -1,13 +1,14 @@
 """The pipeline: intake, rectify, features, votes, verification, pose, acceptance."""
 
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance
 from onboard.camera import Camera
@@ -27,11 +28,12 @@ from onboard.geodesy import (
     heading_deg_of,
     unit_from_latlon,
 )
+from onboard.hypothesis import Hypothesis, Sighting
 from onboard.intake import Rejected, as_rgb, camera_of_frame, screen
 from onboard.landmarks import Catalogue, search_index
 from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
-from onboard.pose import Pose, PoseKnowledge, quat_from_matrix, solve_pose
+from onboard.pose import PoseKnowledge, quat_from_matrix, solve_pose
 from onboard.rectify import Rectified, ground_to_camera, rectifier
 from onboard.search import Search
 from onboard.verification import Consensus, Verifier, distinct
@@ -85,17 +87,55 @@ class Localizer:
         weighted residuals. Past ``deadline_ms`` the answer is TIMEOUT. Never raises; see `Fix` for the fields.
         """
         clock = Clock(deadline_ms)
-        with self._lock:
-            try:
-                known = self.knowledge(altitude_m, attitude, prior)
-                return self._localize(frame, known, timestamp_ns, clock)
-            except Rejected as rejected:
-                return no_fix(rejected.status, rejected.reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
-            except Exception as error:  # flight software must get an answer whatever a frame holds
-                reason = f"internal error, please report: {type(error).__name__}: {error}"
-                return no_fix(Status.BAD_FRAME, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
 
-    def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, clock: Clock) -> Fix:
+        def look() -> Fix:
+            view, camera, known = self._look(frame, self.knowledge(altitude_m, attitude, prior), clock)
+            return self._judge(self.hypotheses(view, camera, known, clock), timestamp_ns, clock)
+
+        with self._lock:
+            return _answered(look, timestamp_ns, clock)
+
+    def sight(
+        self,
+        frame: Any,
+        *,
+        timestamp_ns: int | None = None,
+        altitude_m: tuple[float, float] | None = None,
+        deadline_ms: float | None = None,
+    ) -> Sighting:
+        """The fix of a frame as `localize` gives it, and every place that was verified for it: what a tracker weighs
+        together with other frames. Never raises; a rejected frame has no places."""
+        clock = Clock(deadline_ms)
+        seen: list[Sighting] = []
+
+        def look() -> Fix:
+            view, camera, known = self._look(frame, self.knowledge(altitude_m, None, None), clock)
+            agreements, worldwide = self._agreements(view, known, clock)
+            judged, rest = (
+                self._posed(part, view, camera, known) for part in (agreements[:_POSES], agreements[_POSES:])
+            )
+            fix = self._judge(judged, timestamp_ns, clock)
+            places = sorted((place for place in judged + rest if place.pose), key=lambda place: -place.score)
+            seen.append(Sighting(fix, tuple(places), view, camera, known, worldwide))
+            return fix
+
+        with self._lock:
+            fix = _answered(look, timestamp_ns, clock)
+        return seen[0] if seen else Sighting(fix)
+
+    def check(self, sighting: Sighting, candidates: Sequence[Candidate]) -> list[Hypothesis]:
+        """What a sighted frame says to places that its own votes did not propose: one hypothesis a candidate, in
+        order; its score is 0 where nothing held. Which score means something, the caller must find out: the pack is
+        calibrated for places that were voted for."""
+        view, camera, known = sighting.view, sighting.camera, sighting.known
+        if view is None or camera is None or known is None:
+            return [Hypothesis(candidate, None, 0, 0.0) for candidate in candidates]
+        with self._lock:
+            agreements = [self._verifier.verify(candidate, view, sighting.worldwide) for candidate in candidates]
+            return self._posed(agreements, view, camera, known)
+
+    def _look(self, frame: Any, known: PoseKnowledge, clock: Clock) -> tuple[View, Camera, PoseKnowledge]:
+        """What a frame shows; raises Rejected for one that shows nothing."""
         with clock.stage("intake"):
             camera = camera_of_frame(frame, self.camera)
             screen(frame, camera)
@@ -103,13 +143,18 @@ class Localizer:
             view = self.view(frame, camera, known.altitude_m)
         if len(view) < _FEWEST_FEATURES:
             raise Rejected(Status.FEATURELESS, f"only {len(view)} features: cloud, open ocean or a closed cover")
-        return self._judge(self.hypotheses(view, camera, known, clock), timestamp_ns, clock)
+        return view, camera, known
 
     def hypotheses(
         self, view: View, camera: Camera, known: PoseKnowledge, clock: Clock | None = None
-    ) -> list["Hypothesis"]:
+    ) -> list[Hypothesis]:
         """The places worth considering for a view, verified, best score first."""
-        clock = clock or Clock(None)
+        agreements, _ = self._agreements(view, known, clock or Clock(None))
+        found = self._posed(agreements[:_POSES], view, camera, known)
+        return sorted(found, key=lambda hypothesis: -hypothesis.score)
+
+    def _agreements(self, view: View, known: PoseKnowledge, clock: Clock) -> tuple[list[Consensus], NDArray[np.int64]]:
+        """The verified candidates of a view, heaviest agreement first, and the sorted keys of its worldwide matches."""
         with clock.stage("look-up"):
             matches = self._worldwide(view, known.prior)
         with clock.stage("votes"):
@@ -124,8 +169,12 @@ class Localizer:
 
             agreements = list(self._threads.map(verify, candidates))
             agreements.sort(key=lambda consensus: -float(consensus.weight[consensus.agree].sum()))
-            found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
-        return sorted(found, key=lambda hypothesis: -hypothesis.score)
+        return agreements, worldwide
+
+    def _posed(
+        self, agreements: Sequence[Consensus], view: View, camera: Camera, known: PoseKnowledge
+    ) -> list[Hypothesis]:
+        return [self._hypothesis(agreement, view, camera, known) for agreement in agreements]
 
     def view(self, frame: np.ndarray, camera: Camera, altitude_m: float) -> View:
         """What a frame of ``camera`` shows from ``altitude_m``, on the catalogue's scale."""
@@ -154,7 +203,7 @@ class Localizer:
             matches = matches[allowed]
         return matches
 
-    def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> "Hypothesis":
+    def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> Hypothesis:
         """Fit the whole pose to a consensus, then keep the matches that agree with it closely, until they stay."""
         candidate, matches, agree = consensus.candidate, consensus.matches, consensus.agree
         x, y, z = candidate.unit
@@ -179,12 +228,13 @@ class Localizer:
                 break
             agree = close
         counted = agree & distinct(matches, np.where(agree, consensus.weight, 0), view)
-        return Hypothesis(candidate, pose, int(counted.sum()), float(consensus.weight[counted].sum()))
+        weight = consensus.weight[counted]
+        return Hypothesis(candidate, pose, int(counted.sum()), float(weight.sum()), points[counted], weight)
 
     def _points(self, numbers: np.ndarray) -> Array:
         return ecef_from_geodetic(self.catalogue.lat_deg[numbers], self.catalogue.lon_deg[numbers])
 
-    def _judge(self, hypotheses: list["Hypothesis"], timestamp_ns: int | None, clock: Clock) -> Fix:
+    def _judge(self, hypotheses: list[Hypothesis], timestamp_ns: int | None, clock: Clock) -> Fix:
         """Accept the best hypothesis, or say why not."""
         best = hypotheses[0] if hypotheses else Hypothesis(Candidate((0.0, 0.0, 1.0), 0.0, 0), None, 0, 0.0)
 
@@ -238,17 +288,6 @@ class Localizer:
         return PoseKnowledge(value, sigma, np.radians(self.mission.pointing_sigma_deg), attitude, prior)
 
 
-@dataclass(frozen=True, eq=False)
-class Hypothesis:
-    """A candidate with its fitted pose, None when nothing held; how many landmarks agree with it, in distinct
-    places, and the sum of their weights, which is what acceptance judges."""
-
-    candidate: Candidate
-    pose: Pose | None
-    inliers: int
-    score: float
-
-
 def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: Clock) -> Fix:
     pose = best.pose
     assert pose is not None
@@ -271,6 +310,17 @@ def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: 
         timestamp_ns=timestamp_ns,
         timings_ms=clock.timings_ms,
     )
+
+
+def _answered(look: Callable[[], Fix], timestamp_ns: int | None, clock: Clock) -> Fix:
+    """What ``look`` finds, or why it finds nothing: flight software must get an answer whatever a frame holds."""
+    try:
+        return look()
+    except Rejected as rejected:
+        return no_fix(rejected.status, rejected.reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
+    except Exception as error:
+        reason = f"internal error, please report: {type(error).__name__}: {error}"
+        return no_fix(Status.BAD_FRAME, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
 
 
 def _catalogue(pack: Pack) -> Catalogue:
