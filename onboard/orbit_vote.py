@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import lgamma
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onboard.acceptance import Acceptance
 from onboard.geodesy import EARTH_RADIUS_M, Array, geodetic_from_ecef, heading_deg_of
@@ -29,7 +29,7 @@ _NEW_GROUND = 0.4  # least share of a member's score that rests on ground no oth
 _SPOT_M = 10e3  # landmarks this near are the same piece of ground
 # Wrong places crowd where the map is rich: measured, two of different frames lie together this much more often than
 # landmarks drawn at random do (tests/bench_vote.py).
-_CROWDING = 4.0
+_CROWDING = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +77,19 @@ def places_of(hypotheses: Sequence[Hypothesis], acceptance: Acceptance) -> tuple
         unit = position / np.linalg.norm(position)
         if any(np.linalg.norm(unit - other.unit) * EARTH_RADIUS_M < _SAME_PLACE_M for other in places):
             continue
-        lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
-        heading = heading_deg_of(hypothesis.pose.ecef_from_cam, lat, lon)
+        heading = heading_of(hypothesis)
         sigma = float(np.sqrt(np.linalg.eigvalsh(hypothesis.pose.covariance[:2, :2])[-1]))
         rank = len(places) + 1
         rarity = rank * acceptance.false_fix_probability(hypothesis.score)
         places.append(Place(hypothesis, unit, heading, float(np.hypot(sigma, _PLACE_SIGMA_M)), rank, rarity))
     return tuple(places)
+
+
+def heading_of(hypothesis: Hypothesis) -> float:
+    """Azimuth of the image's up direction, degrees in [0, 360)."""
+    assert hypothesis.pose is not None, "a place without a pose has no heading"
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(hypothesis.pose.position_ecef_m))
+    return heading_deg_of(hypothesis.pose.ecef_from_cam, lat, lon)
 
 
 def map_area_rad2(unit: NDArray[np.float32]) -> float:
@@ -140,7 +146,7 @@ class OrbitVote:
         fits &= self._inclined(normal[:, 2], slack / np.maximum(way, 1e-9))
         here = (place.heading_deg - _track_deg(normal, place.unit[None])) % 360
         there = (table.heading_deg - _track_deg(normal, table.unit)) % 360
-        return np.flatnonzero(fits & (_turn_deg(here, there) < HEADING_GATE_DEG))
+        return np.flatnonzero(fits & (turn_deg(here, there) < HEADING_GATE_DEG))
 
     def _inclined(self, cosine: Array, slack_rad: Array) -> NDArray[np.bool_]:
         low, high = self._inclination
@@ -166,7 +172,7 @@ class OrbitVote:
         reach = _GATE_SIGMAS * np.hypot(sigma / EARTH_RADIUS_M, doubt * outside)
         off = np.arccos(np.clip((table.unit * at).sum(axis=1), -1, 1))
         there = (table.heading_deg - _track_deg(np.broadcast_to(normal, at.shape), table.unit)) % 360
-        supports = (off < reach) & (_turn_deg(there, np.full(len(there), mount)) < HEADING_GATE_DEG)
+        supports = (off < reach) & (turn_deg(there, mount) < HEADING_GATE_DEG)
         supports &= table.elapsed_s != elapsed
 
         # What it would take to find the partner by chance: somewhere on the right circle, heading right.
@@ -312,6 +318,6 @@ def _track_deg(normal: Array, unit: Array) -> Array:
     return np.degrees(np.arctan2(east, north)) % 360
 
 
-def _turn_deg(a: Array, b: Array) -> Array:
-    """The angle (N,) between headings, 0 to 180."""
-    return np.abs((a - b + 180) % 360 - 180)
+def turn_deg(a: ArrayLike, b: ArrayLike) -> Array:
+    """The angle between headings, 0 to 180."""
+    return np.abs((np.asarray(a) - np.asarray(b) + 180) % 360 - 180)
