@@ -47,7 +47,8 @@ bench-real: venv
 # The tracker on the same photographs, in order of time; and on their mirror images, which show no place on Earth.
 bench-track: venv
 	$(BIN)/python -m tests.bench_track $(DATA)/iss
-	$(BIN)/python -m tests.bench_track $(DATA)/iss --mirrored
+	$(BIN)/python -m tests.bench_track $(DATA)/iss --mirror all
+	$(BIN)/python -m tests.bench_track $(DATA)/iss --mirror odd
 
 # Is the tracker's chance of a wrong orbit told honestly? (about 10 minutes)
 bench-vote: venv

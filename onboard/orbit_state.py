@@ -7,6 +7,7 @@ import numpy as np
 
 from onboard.fix import Fix
 from onboard.geodesy import Array, geodetic_from_ecef, horizontal_covariance
+from onboard.orbit_filter import bent
 from onboard.orbit_fit import OrbitEstimate
 from onboard.orbit_motion import inertial_velocity
 
@@ -76,6 +77,7 @@ def state_of(
     fix: Fix | None = None,
 ) -> OrbitState:
     """An estimate for people and flight software."""
+    estimate = bent(estimate)
     position, velocity = estimate.state[:3].copy(), estimate.state[3:].copy()
     lat, lon, altitude = (float(value) for value in geodetic_from_ecef(position))
     return OrbitState(

@@ -161,7 +161,7 @@ class OrbitVote:
         way = float(np.arctan2(np.linalg.norm(normal), start @ place.unit))
         normal /= np.linalg.norm(normal)
         along = np.cross(normal, place.unit)
-        mount = (place.heading_deg - _track_deg(normal[None], place.unit[None])[0]) % 360
+        mount = float(place.heading_deg - _track_deg(normal[None], place.unit[None])[0]) % 360
 
         # Where the orbit is at the other frames' moments, and how well that is known.
         angle = -way * table.elapsed_s / elapsed

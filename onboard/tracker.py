@@ -220,7 +220,7 @@ class Tracker:
         assert orbit is not None
         estimate = update(orbit.estimate, measurement_of(hypothesis, orbit.estimate.time_s))
         turn = (heading_of(hypothesis) - _track_deg(estimate) - orbit.mount_deg + 180) % 360 - 180
-        mount = (orbit.mount_deg + _MOUNT_GAIN * turn) % 360
+        mount = float(orbit.mount_deg + _MOUNT_GAIN * turn) % 360
         self._orbit = replace(orbit, estimate=estimate, mount_deg=mount, frames_used=orbit.frames_used + 1)
         self._window.clear()
         return how
@@ -248,7 +248,7 @@ class Tracker:
         if estimate is None:
             return ""
         again = "found again" if self._orbit is not None else "found"
-        self._orbit = _Orbit(estimate, track.mount_deg, len(track.members), track.chance)
+        self._orbit = _Orbit(estimate, float(track.mount_deg), len(track.members), track.chance)
         self._window.clear()
         return f"orbit {again} by {len(track.members)} frames together"
 

@@ -38,9 +38,10 @@ def run_track_campaign(
     out: Path,
     config: Record,
     crew: Crew,
+    mirrored: bool = False,
 ) -> Record:
-    """Fly ``scenario`` into ``out``: config.json, flights.jsonl (a line a flight), statistics.json. A flight is one job:
-    its frames follow one another. Returns the statistics.
+    """Fly ``scenario`` into ``out``: config.json, flights.jsonl (a line a flight), statistics.json; returns the last.
+    A flight is one job: its frames follow one another. mirrored: every frame is shown mirrored, and any state is wrong.
     """
     shots = scenario.shots()
     require_flyable(scenario, mosaic, shots)
@@ -50,7 +51,7 @@ def run_track_campaign(
     log = RecordLog(out / "flights.jsonl")
     missing = [job for job in jobs if job.number not in log.records]
     if missing:
-        plan = TrackPlan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission))
+        plan = TrackPlan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission), mirrored)
         packed = replace(plan, ocean=Path(ocean_files().name)).packed()
         done = tqdm(
             crew.work(partial(track, packed), missing), desc="track", total=len(jobs),
@@ -59,19 +60,21 @@ def run_track_campaign(
         for record in done:
             log.append(record)
     limit_m = right_within_m(swath_m(scenario.mission.camera, scenario.mission.altitude_m))
-    statistics = track_statistics(log.finish(), limit_m)
+    statistics = track_statistics(log.finish(), limit_m, mirrored)
     write_whole(out / "statistics.json", json.dumps(statistics, indent=1, allow_nan=False) + "\n")
     return statistics
 
 
-def track_statistics(flights: Sequence[Record], limit_m: float) -> Record:
+def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool = False) -> Record:
     """What flights proved. A state or fix is far when more than ``limit_m`` from the truth; a state is wrong when it is
-    also farther than WARNED_SIGMAS of its own sigmas. Every figure of a fix is of the same frames, each localized alone.
+    also farther than WARNED_SIGMAS of its own sigmas; every state of mirrored frames is wrong. Figures of fixes are of the same frames, each localized alone.
     """
     frames = [frame for flight in flights for frame in flight["frames"]]
     states = [frame for frame in frames if frame["error_m"] is not None]
     far = [frame for frame in states if frame["error_m"] > limit_m]
     wrong = [frame for frame in far if frame["error_m"] > WARNED_SIGMAS * frame["sigma_m"]]
+    if mirrored:
+        far, wrong = states, states
     fixes = [frame["fix_error_m"] for frame in frames if frame["fix_error_m"] is not None]
     ends = [_after_one_revolution(flight) for flight in flights]
     ended = [frame for frame in ends if frame["error_m"] is not None]
@@ -152,10 +155,11 @@ def track_table(statistics: Record) -> str:
     return "\n".join(
         [
             f"{statistics['flights']} orbits, {statistics['frames']} frames; far: beyond {limit_km:.0f} km",
-            f"each frame alone: {alone['solved']} solved, {alone['wrong']} wrong; {spread(alone['error_m'], 'km', 1e3)}",
-            f"tracker:          {tracker['states']} frames with a state, {tracker['far']} far, {tracker['wrong']} wrong "
-            f"(far and beyond {WARNED_SIGMAS:g} sigma); {spread(tracker['error_m'], 'km', 1e3)}",
-            f"  frames used:    {tracker['used']}, {tracker['used_without_own_fix']} of them without a fix of their own; "
+            f"each frame alone: {alone['solved']} solved, {alone['wrong']} wrong; "
+            f"{spread(alone['error_m'], 'km', 1e3)}",
+            f"tracker:          {tracker['states']} frames with a state, {tracker['far']} far, {tracker['wrong']} wrong"
+            f" (far and beyond {WARNED_SIGMAS:g} sigma); {spread(tracker['error_m'], 'km', 1e3)}",
+            f"  frames used:    {tracker['used']}, {tracker['used_without_own_fix']} of them without their own fix; "
             f"{spread(tracker['error_when_used_m'], 'km', 1e3)}",
             "within 5 km in one revolution:",
             f"  a frame alone:  {share(alone['accurate_within_one_revolution'])}",

@@ -26,6 +26,9 @@ def add_track(actions: argparse._SubParsersAction) -> None:
     verb.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
     verb.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
     verb.add_argument("--seed", type=int, default=0, help="other orbits and weather (default: 0)")
+    verb.add_argument(
+        "--mirrored", action="store_true", help="mirror every frame: nothing can be found, a state is wrong"
+    )
     add_pointing_options(verb)
     hands = verb.add_mutually_exclusive_group()
     hands.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
@@ -65,10 +68,19 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
         mission, arguments.orbits, arguments.revolutions, arguments.every_s, arguments.seed, start, arguments.clouds,
         pointing_of(arguments),
     )  # fmt: skip
-    config = configuration(scenario, arguments.mosaic, pack_identity(pack)) | {"command": "track"}
+    config = configuration(scenario, arguments.mosaic, pack_identity(pack)) | {
+        "command": "track",
+        "mirrored": arguments.mirrored,
+    }
     crew = LocalCrew(arguments.workers) if arguments.scheduler is None else DaskCrew(arguments.scheduler)
     statistics = run_track_campaign(
-        scenario, mosaic, partial(Localizer, pack, mission.camera), arguments.out, config, crew
+        scenario,
+        mosaic,
+        partial(Localizer, pack, mission.camera),
+        arguments.out,
+        config,
+        crew,
+        arguments.mirrored,
     )
     if arguments.json:
         print(json.dumps(statistics))

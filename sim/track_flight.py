@@ -29,12 +29,14 @@ Record = dict[str, Any]
 @dataclass(frozen=True, eq=False)
 class TrackPlan:
     """What a worker needs; travels by pickle. open_localizer: makes the runtime, once a worker; altitude_m: what the
-    tracker is told, value and sigma; ocean: where the ocean mask lies for workers of this machine to share."""
+    tracker is told, value and sigma; mirrored: every frame is shown mirrored, so that there is nothing to be found;
+    ocean: where the ocean mask lies for workers of this machine to share."""
 
     camera: Camera
     mosaic: Mosaic
     open_localizer: Callable[[], Sighter]
     altitude_m: tuple[float, float]
+    mirrored: bool = False
     ocean: Path | None = None
 
     def packed(self) -> bytes:
@@ -59,6 +61,8 @@ def track(packed_plan: bytes, job: FlightJob) -> Record:
     frames = []
     for shot, velocity in zip(job.shots, job.velocities_ecef_m_s, strict=True):
         frame = _as_flown(studio.observe(shot).frame)
+        if plan.mirrored:
+            frame = np.ascontiguousarray(frame[:, ::-1])
         timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
         state = tracker.update(frame, timestamp_ns, plan.altitude_m)
         seconds = float((shot.time - job.shots[0].time) / np.timedelta64(1, "s"))
