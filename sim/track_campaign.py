@@ -67,7 +67,8 @@ def run_track_campaign(
 
 def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool = False) -> Record:
     """What flights proved. A state or fix is far when more than ``limit_m`` from the truth; a state is wrong when it is
-    also farther than WARNED_SIGMAS of its own sigmas; every state of mirrored frames is wrong. Figures of fixes are of the same frames, each localized alone.
+    also farther than WARNED_SIGMAS of its own sigmas, or when it comes of mirrored frames. Figures of fixes are of the
+    same frames, each localized alone.
     """
     frames = [frame for flight in flights for frame in flight["frames"]]
     states = [frame for frame in frames if frame["error_m"] is not None]

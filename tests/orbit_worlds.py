@@ -74,10 +74,10 @@ def wrong_places(count, rng, best=WEAK + 1):
     ]
 
 
-def sighting(hypotheses):
-    """What a runtime makes of a frame with these places."""
+def sighting(hypotheses, altitude_m=ALTITUDE_M):
+    """What a runtime that is told this altitude makes of a frame with these places."""
     ordered = tuple(sorted(hypotheses, key=lambda one: -one.score))
-    knowledge = PoseKnowledge(*ALTITUDE_M, np.radians(0.5))
+    knowledge = PoseKnowledge(*altitude_m, np.radians(0.5))
     if not ordered or not ACCEPTANCE.accepts(ordered[0].score):
         return Sighting(no_fix(Status.NO_MATCH, "nothing good enough"), ordered, known=knowledge)
     position = ordered[0].pose.position_ecef_m

@@ -83,6 +83,27 @@ def test_two_fixes_give_an_orbit_and_one_does_not():
     assert found[1].timestamp_ns == time_ns(EVERY_S)
 
 
+def test_the_earth_turns_between_two_fixes():
+    rng = np.random.default_rng(15)
+    truth = states([0.0, 1000.0])
+    tracker = Tracker(ToldLocalizer())
+    for state, frame, seconds in zip(truth, strong_frames(truth, rng), (0.0, 1000.0), strict=True):
+        found = tracker.update(frame, time_ns(seconds), ALTITUDE_M)
+    # In a quarter of an hour it turns by four degrees, 460 km at the equator.
+    assert found.status is TrackStatus.TRACKING and error_m(found, state) < 10e3
+    assert abs(found.mount_heading_deg - MOUNT_DEG) < 1
+    assert np.linalg.norm(found.velocity_ecef_m_s - state[3:]) < 60
+
+
+def test_a_fix_and_one_weak_place_are_no_orbit():
+    # The fix is right, but of the places of all other frames one may lie on a circle around it by chance.
+    rng = np.random.default_rng(14)
+    truth = states(np.arange(2) * EVERY_S)
+    weak = sighting([right_place(truth[1], WEAK, rng)])
+    _, found = flown([*strong_frames(truth[:1], rng), weak])
+    assert not any(found)
+
+
 @pytest.mark.parametrize("inclination_deg", [(60.0, 80.0), (0.0, 180.0)])
 def test_wrong_places_never_agree(inclination_deg):
     rng = np.random.default_rng(3)
