@@ -54,7 +54,7 @@ def fit_orbit(
     last_s = max(measurement.time_s for measurement in measurements)
     state = propagate(start.state, last_s - start.time_s)
     for _ in range(_ITERATIONS):
-        residual, slope = _circle(state, radius_m)
+        residual, slope = circle_residuals(state, radius_m)
         normal, gradient, cost = slope.T @ slope, slope.T @ residual, float(residual @ residual)
         for measurement in measurements:
             there, transition = propagate_with_transition(state, measurement.time_s - last_s)
@@ -86,7 +86,7 @@ def circular_start(time_s: float, position_ecef_m: Array, way_inertial: Array) -
     return OrbitEstimate(time_s, state, np.full((6, 6), np.nan))
 
 
-def _circle(state: Array, radius_m: tuple[float, float]) -> tuple[Array, Array]:
+def circle_residuals(state: Array, radius_m: tuple[float, float]) -> tuple[Array, Array]:
     """Residuals (3,) in sigmas of radius, radial speed and speed along the track, and their derivatives (3, 6)."""
     position = state[:3]
     velocity = inertial_velocity(position, state[3:])

@@ -6,7 +6,7 @@ from orbit_worlds import ALTITUDE_M, RADIUS_M, first_state, place, right_place, 
 
 from onboard.geodesy import ecef_from_ned, geodetic_from_ecef
 from onboard.orbit_filter import GATE_2, bent, distance2, predict, update
-from onboard.orbit_fit import OrbitEstimate, circular_start, fit_orbit
+from onboard.orbit_fit import OrbitEstimate, circle_residuals, circular_start, fit_orbit
 from onboard.orbit_measurement import measurement_of
 from onboard.orbit_motion import (
     earth_fixed_velocity,
@@ -129,6 +129,15 @@ def test_an_update_helps_as_much_as_it_says():
     np.testing.assert_allclose(np.sqrt(np.linalg.eigvalsh(spread)), 500.0, rtol=0.05)
     assert np.linalg.norm(level.T @ (better.state[:3] - truth[:3])) < 2000
     assert np.linalg.eigvalsh(better.covariance)[0] > 0
+
+
+def test_slopes_of_what_is_known_of_circles():
+    state = first_state(50.0, 30.0) + np.array([2e3, -3e3, 1e3, 20.0, -10.0, 15.0])
+    _, slope = circle_residuals(state, (RADIUS_M, 10e3))
+    for axis, step in enumerate([10.0] * 3 + [0.01] * 3):
+        move = np.eye(6)[axis] * step
+        after, before = (circle_residuals(state + sign * move, (RADIUS_M, 10e3))[0] for sign in (1, -1))
+        np.testing.assert_allclose(slope[:, axis], (after - before) / (2 * step), rtol=5e-3, atol=1e-9)
 
 
 def test_an_impossible_arc_is_no_orbit():

@@ -14,7 +14,6 @@ from sim.flight_scenario import draw_orbits
 from sim.subjects import Studio
 from sim.track_campaign import run_track_campaign, track_statistics, track_table
 
-
 # Of frames 0 to 9 and 10 to 19, all but 2, 5, 8, 11, 14 and 17 bring a fix: an orbit from the second fix of each on.
 STATES = 9 + 8
 

@@ -87,12 +87,13 @@ def test_the_earth_turns_between_two_fixes():
     rng = np.random.default_rng(15)
     truth = states([0.0, 1000.0])
     tracker = Tracker(ToldLocalizer())
-    for state, frame, seconds in zip(truth, strong_frames(truth, rng), (0.0, 1000.0), strict=True):
-        found = tracker.update(frame, time_ns(seconds), ALTITUDE_M)
+    first, second = strong_frames(truth, rng)
+    tracker.update(first, time_ns(0.0), ALTITUDE_M)
+    found = tracker.update(second, time_ns(1000.0), ALTITUDE_M)
     # In a quarter of an hour it turns by four degrees, 460 km at the equator.
-    assert found.status is TrackStatus.TRACKING and error_m(found, state) < 10e3
+    assert found.status is TrackStatus.TRACKING and error_m(found, truth[1]) < 10e3
     assert abs(found.mount_heading_deg - MOUNT_DEG) < 1
-    assert np.linalg.norm(found.velocity_ecef_m_s - state[3:]) < 60
+    assert np.linalg.norm(found.velocity_ecef_m_s - truth[1][3:]) < 60
 
 
 def test_a_fix_and_one_weak_place_are_no_orbit():
@@ -180,7 +181,7 @@ def test_coasting_grows_until_the_orbit_is_lost_and_found_again():
     truth = states([EVERY_S * 3 + 3000])[0]
     assert error_m(coasting[-1], truth) < 4 * coasting[-1].sigma_m
 
-    far = 40 * 3600.0
+    far = 20 * 3600.0
     lost = tracker.update(dark, time_ns(far), ALTITUDE_M)
     assert lost.status is TrackStatus.SEARCHING and "lost" in lost.reason and nothing_known(lost)
     again = states([0.0, 90.0])
