@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from math import lgamma
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance
-from onboard.geodesy import EARTH_RADIUS_M, Array, geodetic_from_ecef, heading_deg_of
+from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.hypothesis import Hypothesis
 from onboard.orbit_fit import ECCENTRICITY_SIGMA
 from onboard.orbit_motion import EARTH_GM_M3_S2, turned_with_earth
+from onboard.orbit_places import FramePlaces, Place, turn_deg
 
-_SAME_PLACE_M = 60e3  # two places of one frame this near are one, found twice
 HEADING_GATE_DEG = 8.0  # by which a camera's heading along the track may differ between two frames
 _GATE_SIGMAS = 3.0
-# Beside the stated sigma of a place: fixes' covariances are optimistic, and a mount is never quite true.
-_PLACE_SIGMA_M = 5e3
 _LONGEST_WAY_RAD = np.radians(150)  # nearer to half a turn two places leave the plane open
 _WEIGHED = 16  # agreements of one frame looked at closely
 _NEW_GROUND = 0.4  # least share of a member's score that rests on ground no other member has seen
@@ -30,28 +28,6 @@ _SPOT_M = 10e3  # landmarks this near are the same piece of ground
 # Wrong places crowd where the map is rich: measured, two of different frames lie together this much more often than
 # landmarks drawn at random do (tests/bench_vote.py).
 _CROWDING = 12.0
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A hypothesis as evidence: unit (3,) towards it from the Earth's centre, ECEF; heading_deg; sigma_m, horizontal;
-    rank: 1 for the best of its frame; rarity: how many wrong places as good a frame that shows nothing known is
-    expected to have."""
-
-    hypothesis: Hypothesis
-    unit: Array
-    heading_deg: float
-    sigma_m: float
-    rank: int
-    rarity: float
-
-
-@dataclass(frozen=True, eq=False)
-class FramePlaces:
-    """The places of one frame, rarest first, at ``time_s`` of the caller's clock."""
-
-    time_s: float
-    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,31 +41,6 @@ class Track:
     normal: Array
     mount_deg: float
     chance: float
-
-
-def places_of(hypotheses: Sequence[Hypothesis], acceptance: Acceptance) -> tuple[Place, ...]:
-    """The distinct places among a frame's hypotheses, best score first."""
-    places: list[Place] = []
-    for hypothesis in sorted(hypotheses, key=lambda hypothesis: -hypothesis.score):
-        if hypothesis.pose is None:
-            continue
-        position = hypothesis.pose.position_ecef_m
-        unit = position / np.linalg.norm(position)
-        if any(np.linalg.norm(unit - other.unit) * EARTH_RADIUS_M < _SAME_PLACE_M for other in places):
-            continue
-        heading = heading_of(hypothesis)
-        sigma = float(np.sqrt(np.linalg.eigvalsh(hypothesis.pose.covariance[:2, :2])[-1]))
-        rank = len(places) + 1
-        rarity = rank * acceptance.false_fix_probability(hypothesis.score)
-        places.append(Place(hypothesis, unit, heading, float(np.hypot(sigma, _PLACE_SIGMA_M)), rank, rarity))
-    return tuple(places)
-
-
-def heading_of(hypothesis: Hypothesis) -> float:
-    """Azimuth of the image's up direction, degrees in [0, 360)."""
-    assert hypothesis.pose is not None, "a place without a pose has no heading"
-    lat, lon, _ = (float(value) for value in geodetic_from_ecef(hypothesis.pose.position_ecef_m))
-    return heading_deg_of(hypothesis.pose.ecef_from_cam, lat, lon)
 
 
 def map_area_rad2(unit: NDArray[np.float32]) -> float:
@@ -316,8 +267,3 @@ def _track_deg(normal: Array, unit: Array) -> Array:
     north = (along * np.stack([north_x, north_y, across2], axis=1)).sum(axis=1)
     east = along[:, 1] * unit[:, 0] - along[:, 0] * unit[:, 1]
     return np.degrees(np.arctan2(east, north)) % 360
-
-
-def turn_deg(a: ArrayLike, b: ArrayLike) -> Array:
-    """The angle between headings, 0 to 180."""
-    return np.abs((np.asarray(a) - np.asarray(b) + 180) % 360 - 180)

@@ -19,17 +19,9 @@ from onboard.orbit_filter import GATE_2, distance2, predict, update
 from onboard.orbit_fit import OrbitEstimate
 from onboard.orbit_measurement import measurement_of, orbit_through
 from onboard.orbit_motion import inertial_velocity
+from onboard.orbit_places import FramePlaces, Place, heading_of, places_of, turn_deg
 from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching, state_of
-from onboard.orbit_vote import (
-    HEADING_GATE_DEG,
-    FramePlaces,
-    OrbitVote,
-    Place,
-    heading_of,
-    map_area_rad2,
-    places_of,
-    turn_deg,
-)
+from onboard.orbit_vote import HEADING_GATE_DEG, OrbitVote, map_area_rad2
 
 _WINDOW_S, _WINDOW_FRAMES = 1200.0, 40  # within which frames vote together: a fifth of a revolution
 _LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
@@ -190,11 +182,9 @@ class Tracker:
         assert orbit is not None
         estimate, fix = orbit.estimate, sighting.fix
         expected_deg = _track_deg(estimate) + orbit.mount_deg
-        for place in places[:1] if fix.status is Status.FIX else []:
-            if self._gated(place.hypothesis):
-                return self._use(place.hypothesis, "a fix of its own")
         if fix.status is Status.FIX:
-            return ""
+            own = _of_fix(places, fix).hypothesis
+            return self._use(own, "a fix of its own") if self._gated(own) else ""
         # A place that the whole Earth voted for, where one place in so many was expected.
         spread = estimate.covariance[:3, :3]
         for place in places:
@@ -233,7 +223,7 @@ class Tracker:
         if self._orbit is not None and sighting.fix.status is not Status.FIX:
             return ""
         if self._orbit is not None:
-            newest = FramePlaces(newest.time_s, newest.places[:1])
+            newest = FramePlaces(newest.time_s, (_of_fix(newest.places, sighting.fix),))
         while self._window and newest.time_s - self._window[0].time_s > _WINDOW_S:
             self._window.popleft()
         known = sighting.known
@@ -262,6 +252,12 @@ class Tracker:
         """Since the first frame: differences of integers first, so that no nanosecond of a long epoch is lost."""
         assert self._epoch_ns is not None
         return (timestamp_ns - self._epoch_ns) / 1e9
+
+
+def _of_fix(places: Sequence[Place], fix: Fix) -> Place:
+    """The place that the frame's fix was made of."""
+    direction = fix.position_ecef_m / np.linalg.norm(fix.position_ecef_m)
+    return max(places, key=lambda place: float(place.unit @ direction))
 
 
 def _unit(estimate: OrbitEstimate) -> Array:

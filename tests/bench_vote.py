@@ -17,7 +17,8 @@ from index_builder.mosaic import Mosaic
 from index_builder.tiles import land_places
 from onboard import Localizer, default_pack, load_camera
 from onboard.images import read_image
-from onboard.orbit_vote import FramePlaces, OrbitVote, Place, map_area_rad2, places_of
+from onboard.orbit_places import FramePlaces, Place, places_of
+from onboard.orbit_vote import OrbitVote, map_area_rad2
 
 ALTITUDE_M = (410e3, 15e3)
 LIMITS = (1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5)

@@ -26,7 +26,8 @@ from onboard.fix import Status, no_fix
 from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.orbit_motion import propagate
-from onboard.orbit_vote import FramePlaces, OrbitVote, map_area_rad2, places_of
+from onboard.orbit_places import FramePlaces, places_of
+from onboard.orbit_vote import OrbitVote, map_area_rad2
 from tests.look import look
 
 EVERY_S = 90.0
