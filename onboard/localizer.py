@@ -153,6 +153,12 @@ class Localizer:
         found = self._posed(agreements[:_POSES], view, camera, known)
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
+    def verified(self, view: View, camera: Camera, known: PoseKnowledge) -> list[Hypothesis]:
+        """`hypotheses`, but all of the verified candidates and not the best few, as a tracker sees them."""
+        agreements, _ = self._agreements(view, known, Clock(None))
+        found = self._posed(agreements, view, camera, known)
+        return sorted(found, key=lambda hypothesis: -hypothesis.score)
+
     def _agreements(self, view: View, known: PoseKnowledge, clock: Clock) -> tuple[list[Consensus], NDArray[np.int64]]:
         """The verified candidates of a view, heaviest agreement first, and the sorted keys of its worldwide matches."""
         with clock.stage("look-up"):
