@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack bench-real bench-catalogue bench-localize bench-faults bench-sim hil clean
+.PHONY: venv train-venv demo test lint pack bench-real bench-track bench-vote bench-catalogue bench-localize bench-faults bench-sim hil clean
 
 venv: .venv/ready
 
@@ -43,6 +43,16 @@ descriptor: train-venv
 # Real photographs: solved and wrong apart, by label.
 bench-real: venv
 	$(BIN)/python -m tests.bench_real $(DATA)/iss
+
+# The tracker on the same photographs, in order of time; and on their mirror images, which show no place on Earth.
+bench-track: venv
+	$(BIN)/python -m tests.bench_track $(DATA)/iss
+	$(BIN)/python -m tests.bench_track $(DATA)/iss --mirror all
+	$(BIN)/python -m tests.bench_track $(DATA)/iss --mirror odd
+
+# Is the tracker's chance of a wrong orbit told honestly? (about 10 minutes)
+bench-vote: venv
+	$(BIN)/python -m tests.bench_vote $(DATA)/iss --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif
 
 # Catalogue size, bytes a descriptor, neighbours, probes, features: what each is worth on the real photographs.
 bench-catalogue: venv

@@ -20,7 +20,9 @@ from onboard.errors import (
 )
 from onboard.fix import Attitude, Fix, Prior, Status
 from onboard.localizer import Localizer, localize
+from onboard.orbit_state import OrbitState, TrackStatus
 from onboard.pack import default_pack
+from onboard.tracker import Tracker
 
 __all__ = [
     "Attitude",
@@ -34,9 +36,12 @@ __all__ = [
     "MissionError",
     "MosaicError",
     "NadirError",
+    "OrbitState",
     "PackError",
     "Prior",
     "Status",
+    "TrackStatus",
+    "Tracker",
     "default_pack",
     "load_camera",
     "localize",

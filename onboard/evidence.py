@@ -2,37 +2,40 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.clock import Clock
 from onboard.fix import Fix, Status, no_fix
+from onboard.hypothesis import Hypothesis
 from onboard.intake import Screening
 from onboard.matches import View
 from onboard.pose import PoseKnowledge
 from onboard.rectify import Rectified
 from onboard.verification import Consensus
 
-if TYPE_CHECKING:
-    from onboard.localizer import Hypothesis
-
 
 @dataclass(eq=False)
 class Evidence:
     """Written by the pipeline on its way through one frame; what it did not reach stays None or empty.
 
-    camera: at the frame's size; worldwide: matches with the nearest landmarks of the Earth; agreements: of every
-    candidate that was verified, heaviest first; hypotheses: those to which a pose was fitted, best score first; fix:
-    the answer. Times are the clock's.
+    camera: at the frame's size; worldwide: sorted keys (`Matches.keys`) of the matches with the nearest landmarks of
+    the Earth; agreements: of every candidate that was verified, heaviest first; hypotheses: those that are judged,
+    with a pose, best score first; others: the rest of the agreements with a pose, where ``thorough``; fix: the answer.
+    Times are the clock's.
     """
 
     clock: Clock
+    thorough: bool = False
     known: PoseKnowledge | None = None
     camera: Camera | None = None
     screening: Screening | None = None
     rectified: Rectified | None = None
     view: View | None = None
-    worldwide: int = 0
+    worldwide: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     agreements: Sequence[Consensus] = ()
-    hypotheses: Sequence["Hypothesis"] = ()
+    hypotheses: Sequence[Hypothesis] = ()
+    others: Sequence[Hypothesis] = ()
     fix: Fix = field(default_factory=lambda: no_fix(Status.BAD_FRAME, "not looked at yet"))

@@ -17,8 +17,10 @@ from onboard.geodesy import (
     intersect_ellipsoid,
     unit_from_latlon,
 )
+from onboard.hypothesis import Hypothesis
 from onboard.intake import DARK_LEVEL, NIGHT_LEVEL, NIGHT_SPREAD, SATURATED_LEVEL, SHARE
-from onboard.localizer import APART_BINS, FEWEST_FEATURES, FEWEST_INLIERS, Hypothesis, Localizer
+from onboard.judgement import APART_BINS
+from onboard.localizer import FEWEST_FEATURES, FEWEST_INLIERS, Localizer
 from onboard.matches import Matches
 from onboard.verification import Consensus
 
@@ -166,12 +168,12 @@ def _checks(localizer: Localizer, evidence: Evidence, places: tuple[Place, ...])
     else:
         enough = len(view) >= FEWEST_FEATURES
         checks.append(Check("features", enough, f"{len(view)} found, at least {FEWEST_FEATURES} are asked for"))
-    if evidence.worldwide:
-        text = f"{evidence.worldwide} nearest landmarks of {len(localizer.catalogue)} worldwide"
+    if len(evidence.worldwide):
+        text = f"{len(evidence.worldwide)} nearest landmarks of {len(localizer.catalogue)} worldwide"
         checks.append(Check("look-up", None, text))
     if places:
         checks += _place_checks(localizer, evidence, places)
-    elif evidence.worldwide and fix.status is not Status.TIMEOUT:
+    elif len(evidence.worldwide) and fix.status is not Status.TIMEOUT:
         checks.append(Check("votes", False, "no two of them propose one place"))
     if fix.status in (Status.TIMEOUT, Status.PACK_CORRUPT) or (fix.status is Status.BAD_FRAME and camera):
         # Nothing of the frame failed: time, memory, or a mistake of ours.

@@ -57,6 +57,13 @@ def ecef_from_ned(lat_deg: ArrayLike, lon_deg: ArrayLike) -> Array:
     return np.stack([north, east, down], axis=-1)
 
 
+def horizontal_covariance(position_ecef_m: Array, covariance_ecef_m2: Array) -> Array:
+    """The north and east part (2, 2) of a position's covariance (3, 3)."""
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(position_ecef_m))
+    level = ecef_from_ned(lat, lon)[:, :2]
+    return np.asarray(level.T @ covariance_ecef_m2 @ level)
+
+
 def ecef_from_nadir_camera(lat_deg: float, lon_deg: float, heading_deg: float) -> Array:
     """Rotation (3, 3) of a camera looking straight down: +z down, image up (-y) at ``heading_deg`` from north.
 

@@ -75,8 +75,8 @@ class Catalogue:
     def decode(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Descriptors (K, D) of landmarks, as well as their codes remember them."""
         packed = self.codes[numbers]
-        halves = np.stack([packed & 15, packed >> 4], axis=2).reshape(len(numbers), -1)
-        return self.codebook[np.arange(halves.shape[1]), halves].reshape(len(numbers), -1)
+        halves = np.stack([packed & 15, packed >> 4], axis=2).reshape(len(numbers), 2 * packed.shape[1])
+        return self.codebook[np.arange(halves.shape[1]), halves].reshape(len(numbers), self.coarse.shape[1])
 
 
 def to_arrays(

@@ -1,8 +1,8 @@
 """The pipeline: intake, rectify, features, votes, verification, pose, acceptance."""
 
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,16 @@ from onboard.geodesy import (
     Array,
     ecef_from_geodetic,
     ecef_from_nadir_camera,
-    ecef_from_ned,
-    geodetic_from_ecef,
-    heading_deg_of,
     unit_from_latlon,
 )
+from onboard.hypothesis import Hypothesis, Sighting
 from onboard.intake import Rejected, as_rgb, camera_of_frame, screening
+from onboard.judgement import judge
+from onboard.knowledge import knowledge_of
 from onboard.landmarks import Catalogue, search_index
 from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
-from onboard.pose import Pose, PoseKnowledge, quat_from_matrix, solve_pose
+from onboard.pose import PoseKnowledge, solve_pose
 from onboard.rectify import Rectified, ground_to_camera, rectifier
 from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
@@ -49,7 +49,6 @@ FEWEST_INLIERS = 4
 _REFINEMENTS = 4
 _AT_ONCE = 4  # candidates verified before asking whether that was enough
 _CERTAIN = 2.0  # times the least score: what no other place can contest
-APART_BINS = 4  # further from one another, two accepted places contradict each other
 _POSES = 4  # the best agreements, to which a whole pose is fitted
 
 
@@ -109,11 +108,53 @@ class Localizer:
         deadline_ms: float | None = None,
     ) -> Evidence:
         """`localize`, answered with all that was seen on the way; never raises either."""
-        clock = Clock(deadline_ms)
-        evidence = Evidence(clock)
+        return self._examined(
+            Evidence(Clock(deadline_ms)), frame, timestamp_ns, lambda: self.knowledge(altitude_m, attitude, prior)
+        )
+
+    def sight(
+        self,
+        frame: Any,
+        *,
+        timestamp_ns: int | None = None,
+        altitude_m: tuple[float, float] | None = None,
+        deadline_ms: float | None = None,
+    ) -> Sighting:
+        """The fix of a frame as `localize` gives it, and every place that was verified for it: what a tracker weighs
+        together with other frames. Never raises; a rejected frame has no places."""
+        evidence = self._examined(
+            Evidence(Clock(deadline_ms), thorough=True), frame, timestamp_ns, lambda: self.knowledge(altitude_m)
+        )
+        places = (place for place in (*evidence.hypotheses, *evidence.others) if place.pose)
+        return Sighting(
+            evidence.fix, tuple(sorted(places, key=lambda place: -place.score)), evidence.view, evidence.camera,
+            evidence.known, evidence.worldwide,
+        )  # fmt: skip
+
+    def check(self, sighting: Sighting, candidates: Sequence[Candidate]) -> list[Hypothesis]:
+        """What a sighted frame says to places that its own votes did not propose: one hypothesis a candidate, in
+        order; its score is 0 where nothing held. Which score means something, the caller must find out: the pack is
+        calibrated for places that were voted for."""
+        view, camera, known = sighting.view, sighting.camera, sighting.known
+        if view is None or camera is None or known is None:
+            return [Hypothesis(candidate, None, 0, 0.0) for candidate in candidates]
+        with self._lock:
+            agreements = [self._verifier.verify(candidate, view, sighting.worldwide) for candidate in candidates]
+            return [self._hypothesis(agreement, view, camera, known) for agreement in agreements]
+
+    def verified(self, view: View, camera: Camera, known: PoseKnowledge) -> list[Hypothesis]:
+        """`hypotheses`, but all of the verified candidates and not the best few, as a tracker sees them."""
+        evidence = Evidence(Clock(None), thorough=True)
+        found = self.hypotheses(view, camera, known, evidence)
+        return sorted([*found, *evidence.others], key=lambda hypothesis: -hypothesis.score)
+
+    def _examined(
+        self, evidence: Evidence, frame: Any, timestamp_ns: int | None, knowledge: Callable[[], PoseKnowledge]
+    ) -> Evidence:
+        clock = evidence.clock
         with self._lock:
             try:
-                evidence.known = self.knowledge(altitude_m, attitude, prior)
+                evidence.known = knowledge()
                 evidence.fix = self._localize(frame, evidence.known, timestamp_ns, evidence)
             except Rejected as rejected:
                 status, reason = rejected.status, rejected.reason
@@ -142,26 +183,37 @@ class Localizer:
             evidence.view = view = self.view_of_rectified(evidence.rectified, camera, known.altitude_m)
         if len(view) < FEWEST_FEATURES:
             raise Rejected(Status.FEATURELESS, f"only {len(view)} features: cloud, open ocean or a closed cover")
-        return self._judge(self.hypotheses(view, camera, known, evidence), timestamp_ns, clock)
+        return judge(
+            self.hypotheses(view, camera, known, evidence), self.acceptance, self.search.bin_m, timestamp_ns,
+            clock.timings_ms,
+        )  # fmt: skip
 
     def hypotheses(
         self, view: View, camera: Camera, known: PoseKnowledge, evidence: Evidence | None = None
-    ) -> list["Hypothesis"]:
+    ) -> list[Hypothesis]:
         """The places worth considering for a view, verified, best score first."""
         evidence = evidence or Evidence(Clock(None))
         clock = evidence.clock
         with clock.stage("look-up"):
             matches = self._worldwide(view, known.prior)
-            evidence.worldwide = len(matches)
+            evidence.worldwide = worldwide = np.sort(matches.keys())
         with clock.stage("votes"):
             search = self.search
             candidates = vote(matches, view, self.catalogue, search.bin_m, search.scale_ratio, search.candidates)
         with clock.stage("verify"):
-            worldwide = np.sort(matches.keys())
             evidence.agreements = agreements = self._agreements(candidates, view, worldwide, clock)
-            found = [self._hypothesis(best, view, camera, known) for best in agreements[:_POSES]]
-        evidence.hypotheses = found = sorted(found, key=lambda hypothesis: -hypothesis.score)
+            found = self._posed(agreements[:_POSES], view, camera, known)
+            if evidence.thorough:
+                evidence.others = self._posed(agreements[_POSES:], view, camera, known)
+        evidence.hypotheses = found
         return found
+
+    def _posed(
+        self, agreements: Sequence[Consensus], view: View, camera: Camera, known: PoseKnowledge
+    ) -> list[Hypothesis]:
+        """Agreements with the whole pose fitted, best score first."""
+        found = [self._hypothesis(agreement, view, camera, known) for agreement in agreements]
+        return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
     def _agreements(
         self, candidates: list[Candidate], view: View, worldwide: NDArray[np.int64], clock: Clock
@@ -208,7 +260,7 @@ class Localizer:
             matches = matches[allowed]
         return matches
 
-    def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> "Hypothesis":
+    def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> Hypothesis:
         """Fit the whole pose to a consensus, then keep the matches that agree with it closely, until they stay."""
         candidate, matches, agree = consensus.candidate, consensus.matches, consensus.agree
         x, y, z = candidate.unit
@@ -220,11 +272,11 @@ class Localizer:
         pose = None
         for _ in range(_REFINEMENTS):
             if agree.sum() < FEWEST_INLIERS:
-                return Hypothesis(candidate, None, 0, 0.0, matches[agree])
+                return Hypothesis(candidate, None, 0, 0.0, agreeing=matches[agree])
             sigma_px = _LANDMARK_SIGMA_PX * pixel
             pose = solve_pose(camera, pixels[agree], points[agree], position, rotation, sigma_px, known)
             if pose is None:
-                return Hypothesis(candidate, None, 0, 0.0, matches[agree])
+                return Hypothesis(candidate, None, 0, 0.0, agreeing=matches[agree])
             position, rotation = pose.position_ecef_m, pose.ecef_from_cam
             with np.errstate(invalid="ignore"):
                 off = np.linalg.norm(camera.project((points - position) @ rotation) - pixels, axis=1)
@@ -233,35 +285,13 @@ class Localizer:
                 break
             agree = close
         counted = agree & distinct(matches, np.where(agree, consensus.weight, 0), view)
-        score = float(consensus.weight[counted].sum())
-        return Hypothesis(candidate, pose, int(counted.sum()), score, matches[counted])
+        weight = consensus.weight[counted]
+        return Hypothesis(
+            candidate, pose, int(counted.sum()), float(weight.sum()), points[counted], weight, matches[counted]
+        )
 
     def _points(self, numbers: np.ndarray) -> Array:
         return ecef_from_geodetic(self.catalogue.lat_deg[numbers], self.catalogue.lon_deg[numbers])
-
-    def _judge(self, hypotheses: list["Hypothesis"], timestamp_ns: int | None, clock: Clock) -> Fix:
-        """Accept the best hypothesis, or say why not."""
-        best = hypotheses[0] if hypotheses else _NOTHING
-
-        def refuse(status: Status, reason: str) -> Fix:
-            return no_fix(
-                status, reason, inliers=best.inliers, votes=best.candidate.votes, timestamp_ns=timestamp_ns,
-                timings_ms=clock.timings_ms,
-            )  # fmt: skip
-
-        if best.pose is None or not self.acceptance.accepts(best.score):
-            asked = self.acceptance.least_score
-            return refuse(Status.NO_MATCH, f"the best place scores {best.score:.1f}, {asked:.1f} is asked for")
-        for other in hypotheses[1:]:
-            if other.pose is None or not self.acceptance.accepts(other.score):
-                continue
-            apart_m = float(np.linalg.norm(other.pose.position_ecef_m - best.pose.position_ecef_m))
-            if apart_m > APART_BINS * self.search.bin_m:
-                return refuse(
-                    Status.AMBIGUOUS,
-                    f"two places {apart_m / 1e3:.0f} km apart score {best.score:.1f} and {other.score:.1f}",
-                )
-        return _fix(best, self.acceptance.false_fix_probability(best.score), timestamp_ns, clock)
 
     def _settings(self) -> bytes:
         """What decides beside arrays and network, as read now."""
@@ -274,68 +304,7 @@ class Localizer:
         prior: Prior | None = None,
     ) -> PoseKnowledge:
         """What the caller and the mission know together."""
-        low, high = self.mission.orbit.altitude_m
-        told = altitude_m or ((low + high) / 2, max((high - low) / 2, 1e3))
-        numbers, sigmas = [], []
-        try:
-            value, sigma = (float(number) for number in told)
-            sigmas.append(sigma)
-            if attitude is not None:
-                numbers += [float(number) for number in attitude.quat_ecef_from_cam_wxyz]
-                sigmas.append(attitude.sigma_rad if len(numbers) == 4 and np.linalg.norm(numbers) > 0 else np.nan)
-            if prior is not None:
-                numbers += [float(prior.lat_deg), float(prior.lon_deg)]
-                sigmas.append(prior.sigma_m)
-            sound = np.isfinite([*numbers, *sigmas]).all() and min(sigmas) > 0 and 50e3 <= value <= 1e8
-        except (TypeError, ValueError, AttributeError) as error:
-            raise Rejected(Status.BAD_FRAME, f"altitude_m, attitude or prior is malformed: {error}") from error
-        if not sound:
-            raise Rejected(
-                Status.BAD_FRAME,
-                f"altitude {value:g} m must be 50 km or more, every number finite, sigmas positive, a quaternion not 0",
-            )
-        return PoseKnowledge(value, sigma, np.radians(self.mission.pointing_sigma_deg), attitude, prior)
-
-
-@dataclass(frozen=True, eq=False)
-class Hypothesis:
-    """A candidate with its fitted pose, None when nothing held; how many landmarks agree with it, in distinct
-    places, the sum of their weights, which is what acceptance judges, and the matches that agree."""
-
-    candidate: Candidate
-    pose: Pose | None
-    inliers: int
-    score: float
-    agreeing: Matches
-
-
-_NOTHING = Hypothesis(
-    Candidate((0.0, 0.0, 1.0), 0.0, 0), None, 0, 0.0, Matches(np.empty(0, np.int64), np.empty(0, np.int64))
-)
-
-
-def _fix(best: Hypothesis, probability: float, timestamp_ns: int | None, clock: Clock) -> Fix:
-    pose = best.pose
-    assert pose is not None
-    lat, lon, alt = (float(value) for value in geodetic_from_ecef(pose.position_ecef_m))
-    axes = ecef_from_ned(lat, lon)
-    horizontal = pose.covariance[:2, :2]
-    return Fix(
-        Status.FIX,
-        lat_deg=lat,
-        lon_deg=lon,
-        altitude_m=alt,
-        heading_deg=heading_deg_of(pose.ecef_from_cam, lat, lon),
-        sigma_m=float(np.sqrt(np.linalg.eigvalsh(horizontal)[-1])),
-        position_ecef_m=pose.position_ecef_m,
-        covariance_ecef_m2=axes @ pose.covariance[:3, :3] @ axes.T,
-        quat_ecef_from_cam_wxyz=quat_from_matrix(pose.ecef_from_cam),
-        false_fix_probability=probability,
-        inliers=best.inliers,
-        votes=best.candidate.votes,
-        timestamp_ns=timestamp_ns,
-        timings_ms=clock.timings_ms,
-    )
+        return knowledge_of(self.mission, altitude_m, attitude, prior)
 
 
 def _catalogue(pack: Pack) -> Catalogue:

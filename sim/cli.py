@@ -13,6 +13,7 @@ from sim.errors import SimError
 from sim.hil_cli import add_hil
 from sim.pointing import add_pointing_options, pointing_of
 from sim.season_cli import add_learn_season
+from sim.track_cli import add_track
 from sim.validation_cli import add_validate
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.set_defaults(run=run_campaign_verb)
     add_validate(actions)
     add_hil(actions)
+    add_track(actions)
     add_learn_season(actions)
 
 

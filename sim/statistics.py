@@ -60,7 +60,7 @@ def campaign_statistics(
         },
         "consistency": consistency([fix for _, fix, result in pairs if result == "right"]),
         "first_fix": first_fixes(pairs, revolutions_s),
-        "latency_ms": _percentiles([fix["latency_ms"] for fix in fixes]),
+        "latency_ms": percentiles([fix["latency_ms"] for fix in fixes]),
     }
 
 
@@ -95,11 +95,11 @@ def _summary(pairs: Sequence[tuple[Record, Record, str]]) -> Record:
         "no_fix": counts["none"],
         "solved_rate": rate(counts["right"], len(pairs)),
         "wrong_rate": rate(counts["wrong"], len(pairs)) | {"at_most95": at_most(counts["wrong"], len(pairs))},
-        "nadir_error_m": _percentiles(right_m),
+        "nadir_error_m": percentiles(right_m),
     }
 
 
-def _percentiles(values: Sequence[float]) -> Record:
+def percentiles(values: Sequence[float]) -> Record:
     if not len(values):
         return {"median": None, "p68": None, "p95": None, "p99": None, "max": None}
     shares = {"median": 50, "p68": 68.27, "p95": 95, "p99": 99, "max": 100}

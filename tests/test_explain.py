@@ -13,8 +13,8 @@ from onboard.cli import main
 from onboard.explain import explain
 from onboard.explain_drawing import Grid, turned_map
 from onboard.geodesy import azimuth_deg, distance_m, unit_from_latlon
+from onboard.hypothesis import Hypothesis
 from onboard.landmarks import Catalogue
-from onboard.localizer import Hypothesis
 from onboard.verification import offsets_from
 from tests.look import look
 

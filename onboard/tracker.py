@@ -1,0 +1,279 @@
+"""Frames of one pass in, orbit state out: search, vote, filter, coast, recover."""
+
+import operator
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from onboard.acceptance import Acceptance
+from onboard.expectation import Checker, Expectation
+from onboard.fix import Fix, Status
+from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, geodetic_from_ecef, horizontal_covariance
+from onboard.hypothesis import Hypothesis, Sighting
+from onboard.landmarks import Catalogue
+from onboard.mission import Mission
+from onboard.orbit_filter import GATE_2, distance2, predict, update
+from onboard.orbit_fit import OrbitEstimate
+from onboard.orbit_measurement import measurement_of, orbit_through
+from onboard.orbit_motion import inertial_velocity
+from onboard.orbit_places import FramePlaces, Place, heading_of, places_of, turn_deg
+from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching, state_of
+from onboard.orbit_vote import HEADING_GATE_DEG, OrbitVote, map_area_rad2
+
+_WINDOW_S, _WINDOW_FRAMES = 1200.0, 40  # within which frames vote together: a fifth of a revolution
+_LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
+_LONGEST_GAP_S = 86400.0
+_CLOCK_SET_BACK_FRAMES = 3  # so many frames in order among themselves, all before the newest: the clock was set back
+_MOUNT_GAIN = 0.2  # how fast the camera's heading along the track follows what fixes say
+
+
+class Sighter(Checker, Protocol):
+    """What a tracker asks of the runtime: `onboard.Localizer`."""
+
+    mission: Mission
+    acceptance: Acceptance
+    catalogue: Catalogue
+
+    def sight(
+        self,
+        frame: Any,
+        *,
+        timestamp_ns: int | None = None,
+        altitude_m: tuple[float, float] | None = None,
+        deadline_ms: float | None = None,
+    ) -> Sighting: ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Orbit:
+    """What the tracker holds while it knows the orbit."""
+
+    estimate: OrbitEstimate
+    mount_deg: float
+    frames_used: int
+    chance: float
+
+
+class Tracker:
+    """Follows one satellite through the frames of a pass, a revolution, or days. Not for several threads.
+
+    The spacecraft's clock must run evenly; what it is set to does not matter. The camera must look near the nadir
+    and be held alike along the track (heading less direction of flight constant within HEADING_GATE_DEG).
+    """
+
+    def __init__(self, localizer: Sighter) -> None:
+        self._localizer = localizer
+        mission, acceptance, landmarks = localizer.mission, localizer.acceptance, localizer.catalogue.unit
+        self._limit = acceptance.limit
+        self._vote = OrbitVote(map_area_rad2(landmarks), mission.orbit.inclination_deg, acceptance)
+        self._expectation = Expectation(localizer, landmarks, acceptance.limit)
+        self._forget()
+
+    def update(
+        self,
+        frame: Any,
+        timestamp_ns: int,
+        altitude_m: tuple[float, float] | None = None,
+        deadline_ms: float | None = None,
+    ) -> OrbitState:
+        """The orbit after a frame: uint8, H×W×3 RGB or H×W, taken at ``timestamp_ns``.
+
+        altitude_m: height above the ellipsoid and its sigma, the mission's when None. deadline_ms: of the frame's own
+        localization; a late frame says nothing. Never raises. A frame that is not later than the one before is not
+        used: the answer is the state as it was, and the reason says so.
+        """
+        try:
+            now = operator.index(timestamp_ns)
+        except TypeError:
+            kind = type(timestamp_ns).__name__
+            return self._unchanged(f"timestamp_ns is no integer of nanoseconds but {kind}; frame not used")
+        try:
+            refusal = self._refuse(now)
+            return self._unchanged(refusal) if refusal else self._updated(frame, now, altitude_m, deadline_ms)
+        except Exception as error:  # flight software must get an answer whatever a frame holds
+            self._forget()
+            return searching(f"internal error, please report: {type(error).__name__}: {error}", now)
+
+    def state_at(self, timestamp_ns: int) -> OrbitState:
+        """The orbit predicted for another time, before or after the newest frame; SEARCHING when none is known."""
+        try:
+            now = operator.index(timestamp_ns)
+        except TypeError:
+            return searching(f"timestamp_ns is no integer of nanoseconds but {type(timestamp_ns).__name__}", None)
+        if self._orbit is None:
+            return searching("no orbit is known", now)
+        seconds = self._seconds(now)
+        gap_s = abs(seconds - self._orbit.estimate.time_s)
+        if gap_s > _LONGEST_GAP_S:
+            return searching(f"{gap_s / 3600:.0f} h from the newest frame nothing is predicted", now)
+        there = replace(self._orbit, estimate=predict(self._orbit.estimate, seconds))
+        return _answer(there, TrackStatus.COASTING, f"predicted over {gap_s:.0f} s", now)
+
+    def _forget(self) -> None:
+        self._orbit: _Orbit | None = None
+        self._epoch_ns: int | None = None
+        self._newest_ns: int | None = None
+        self._window: deque[FramePlaces] = deque(maxlen=_WINDOW_FRAMES)
+        self._refused: list[int] = []
+        self._last = searching("no frame yet", None)
+
+    def _refuse(self, now: int) -> str:
+        """Why a time cannot be used; empty when it can."""
+        if self._newest_ns is None or now > self._newest_ns:
+            self._refused = []
+            return ""
+        if now == self._newest_ns:
+            return "a frame of this time was there already; not used"
+        in_order = not self._refused or now > self._refused[-1]
+        self._refused = [*self._refused, now] if in_order else [now]
+        if len(self._refused) >= _CLOCK_SET_BACK_FRAMES:
+            self._forget()
+            return ""
+        late_s = (self._newest_ns - now) / 1e9
+        return f"out of order: {late_s:.3f} s before the newest frame; not used"
+
+    def _unchanged(self, reason: str) -> OrbitState:
+        status = TrackStatus.COASTING if self._orbit else TrackStatus.SEARCHING
+        return replace(self._last, status=status, reason=reason, fix=None)
+
+    def _updated(
+        self, frame: Any, now: int, altitude_m: tuple[float, float] | None, deadline_ms: float | None
+    ) -> OrbitState:
+        if self._epoch_ns is None:
+            self._epoch_ns = now
+        self._newest_ns = now
+        time_s = self._seconds(now)
+        sighting = self._localizer.sight(frame, timestamp_ns=now, altitude_m=altitude_m, deadline_ms=deadline_ms)
+        lost = self._carry_on(time_s)
+        self._expectation.learn(sighting, None if self._orbit is None else _unit(self._orbit.estimate))
+        places = places_of(sighting.places, self._localizer.acceptance)
+
+        used = "" if self._orbit is None else self._follow(sighting, places)
+        if not used:
+            used = self._find(FramePlaces(time_s, places), sighting)
+        if self._orbit is None:
+            seen = f"{sighting.fix.status.value}: {sighting.fix.reason}".rstrip(": ")
+            self._last = searching(f"{lost or 'no orbit yet'}; {seen}", now, sighting.fix)
+        else:
+            status = TrackStatus.TRACKING if used else TrackStatus.COASTING
+            self._last = _answer(self._orbit, status, used or self._why_not(sighting), now, sighting.fix)
+        return self._last
+
+    def _carry_on(self, time_s: float) -> str:
+        """Predict the orbit to the new frame; why it was dropped, when it was."""
+        if self._orbit is None:
+            return ""
+        gap_s = time_s - self._orbit.estimate.time_s
+        if gap_s <= _LONGEST_GAP_S:
+            estimate = predict(self._orbit.estimate, time_s)
+            if horizontal_sigma_m(estimate) < _LOST_SIGMA_M:
+                self._orbit = replace(self._orbit, estimate=estimate)
+                return ""
+        self._orbit = None
+        self._window.clear()
+        return f"lost: after {gap_s:.0f} s without a frame that fits, the prediction says nothing"
+
+    def _follow(self, sighting: Sighting, places: Sequence[Place]) -> str:
+        """Use the frame if it shows the predicted place; how it did, empty if it did not."""
+        orbit = self._orbit
+        assert orbit is not None
+        estimate, fix = orbit.estimate, sighting.fix
+        expected_deg = _track_deg(estimate) + orbit.mount_deg
+        if fix.status is Status.FIX:
+            own = _of_fix(places, fix).hypothesis
+            return self._use(own, "a fix of its own") if self._gated(own) else ""
+        # A place that the whole Earth voted for, where one place in so many was expected.
+        spread = estimate.covariance[:3, :3]
+        for place in places:
+            if self._gated(place.hypothesis) and turn_deg(place.heading_deg, expected_deg) < HEADING_GATE_DEG:
+                seen = horizontal_covariance(estimate.state[:3], spread) + place.sigma_m**2 * np.eye(2)
+                gate_rad2 = np.pi * GATE_2 * float(np.sqrt(np.linalg.det(seen))) / EARTH_RADIUS_M**2
+                if place.rarity * self._vote.share_of_map(gate_rad2) <= self._limit:
+                    return self._use(place.hypothesis, "one of its places lies where it was expected")
+        best = self._expectation.look(sighting, estimate.state[:3], spread, expected_deg)
+        if best is None or not self._gated(best):
+            return ""
+        if turn_deg(heading_of(best), expected_deg) > HEADING_GATE_DEG:
+            return ""
+        return self._use(best, "recognised where it was expected")
+
+    def _gated(self, hypothesis: Hypothesis) -> bool:
+        assert self._orbit is not None
+        measurement = measurement_of(hypothesis, self._orbit.estimate.time_s)
+        return distance2(self._orbit.estimate, measurement) < GATE_2
+
+    def _use(self, hypothesis: Hypothesis, how: str) -> str:
+        orbit = self._orbit
+        assert orbit is not None
+        estimate = update(orbit.estimate, measurement_of(hypothesis, orbit.estimate.time_s))
+        turn = (heading_of(hypothesis) - _track_deg(estimate) - orbit.mount_deg + 180) % 360 - 180
+        mount = float(orbit.mount_deg + _MOUNT_GAIN * turn) % 360
+        self._orbit = replace(orbit, estimate=estimate, mount_deg=mount, frames_used=orbit.frames_used + 1)
+        self._window.clear()
+        return how
+
+    def _find(self, newest: FramePlaces, sighting: Sighting) -> str:
+        """Look for an orbit among the frames that no orbit explains; empty when there is none to believe.
+
+        Against an orbit that is known only fixes speak, two or more of them: a few weak frames do not unseat it.
+        """
+        if self._orbit is not None and sighting.fix.status is not Status.FIX:
+            return ""
+        if self._orbit is not None:
+            newest = FramePlaces(newest.time_s, (_of_fix(newest.places, sighting.fix),))
+        while self._window and newest.time_s - self._window[0].time_s > _WINDOW_S:
+            self._window.popleft()
+        known = sighting.known
+        track = None
+        if known is not None:
+            altitude = (known.altitude_m, known.altitude_sigma_m)
+            track = self._vote.best_track(newest, self._window, altitude)
+        self._window.append(newest)
+        if track is None or known is None or track.chance > self._limit:
+            return ""
+        estimate = orbit_through(track, (known.altitude_m, known.altitude_sigma_m))
+        if estimate is None:
+            return ""
+        again = "found again" if self._orbit is not None else "found"
+        self._orbit = _Orbit(estimate, float(track.mount_deg), len(track.members), track.chance)
+        self._window.clear()
+        return f"orbit {again} by {len(track.members)} frames together"
+
+    def _why_not(self, sighting: Sighting) -> str:
+        fix = sighting.fix
+        if fix.status is Status.FIX:
+            return "its fix lies outside the gate; not used"
+        return f"{fix.status.value}: {fix.reason}"
+
+    def _seconds(self, timestamp_ns: int) -> float:
+        """Since the first frame: differences of integers first, so that no nanosecond of a long epoch is lost."""
+        assert self._epoch_ns is not None
+        return (timestamp_ns - self._epoch_ns) / 1e9
+
+
+def _of_fix(places: Sequence[Place], fix: Fix) -> Place:
+    """The place that the frame's fix was made of."""
+    direction = fix.position_ecef_m / np.linalg.norm(fix.position_ecef_m)
+    return max(places, key=lambda place: float(place.unit @ direction))
+
+
+def _unit(estimate: OrbitEstimate) -> Array:
+    return np.asarray(estimate.state[:3] / np.linalg.norm(estimate.state[:3]))
+
+
+def _track_deg(estimate: OrbitEstimate) -> float:
+    """Azimuth of the inertial velocity."""
+    position = estimate.state[:3]
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
+    north, east, _ = ecef_from_ned(lat, lon).T @ inertial_velocity(position, estimate.state[3:])
+    return float(np.degrees(np.arctan2(east, north)))
+
+
+def _answer(orbit: _Orbit, status: TrackStatus, reason: str, timestamp_ns: int, fix: Fix | None = None) -> OrbitState:
+    return state_of(
+        orbit.estimate, status, reason, timestamp_ns, mount_heading_deg=orbit.mount_deg,
+        frames_used=orbit.frames_used, false_track_probability=orbit.chance, fix=fix,
+    )  # fmt: skip

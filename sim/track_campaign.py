@@ -1,0 +1,173 @@
+"""Random orbits flown with the tracker, in one directory that a rerun completes; and what they proved."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2
+from tqdm import tqdm
+
+from onboard.tracker import Sighter
+from sim.campaign import claim, require_flyable, told_altitude_m
+from sim.crew import Crew
+from sim.first_fix import ACCURATE_M
+from sim.flight_scenario import FlightScenario
+from sim.footprint import swath_m
+from sim.ocean import ocean_files
+from sim.proportion import at_most, rate
+from sim.record_log import RecordLog, write_whole
+from sim.statistics import percentiles, right_within_m
+from sim.texture import Mosaic
+from sim.track_flight import TrackPlan, flight_jobs, track
+
+Record = dict[str, Any]
+
+# A state that is far off by less than this many of its own sigmas has warned of it.
+WARNED_SIGMAS = 4.0
+
+
+def run_track_campaign(
+    scenario: FlightScenario,
+    mosaic: Mosaic,
+    open_localizer: Callable[[], Sighter],
+    out: Path,
+    config: Record,
+    crew: Crew,
+    mirrored: bool = False,
+) -> Record:
+    """Fly ``scenario`` into ``out``: config.json, flights.jsonl (a line a flight), statistics.json; returns the last.
+    A flight is one job: its frames follow one another. mirrored: every frame is shown mirrored, and any state is wrong.
+    """
+    shots = scenario.shots()
+    require_flyable(scenario, mosaic, shots)
+    claim(out, config)
+    velocities = [flight.orbit.states(flight.times)[1] for flight in scenario.flights]
+    jobs = flight_jobs(shots, velocities, [flight.revolution_s for flight in scenario.flights])
+    log = RecordLog(out / "flights.jsonl")
+    missing = [job for job in jobs if job.number not in log.records]
+    if missing:
+        plan = TrackPlan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission), mirrored)
+        packed = replace(plan, ocean=Path(ocean_files().name)).packed()
+        done = tqdm(
+            crew.work(partial(track, packed), missing), desc="track", total=len(jobs),
+            initial=len(jobs) - len(missing), unit="flight", disable=not sys.stderr.isatty(),
+        )  # fmt: skip
+        for record in done:
+            log.append(record)
+    limit_m = right_within_m(swath_m(scenario.mission.camera, scenario.mission.altitude_m))
+    statistics = track_statistics(log.finish(), limit_m, mirrored)
+    write_whole(out / "statistics.json", json.dumps(statistics, indent=1, allow_nan=False) + "\n")
+    return statistics
+
+
+def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool = False) -> Record:
+    """What flights proved. A state or fix is far when more than ``limit_m`` from the truth; a state is wrong when it is
+    also farther than WARNED_SIGMAS of its own sigmas, or when it comes of mirrored frames. Figures of fixes are of the
+    same frames, each localized alone.
+    """
+    frames = [frame for flight in flights for frame in flight["frames"]]
+    states = [frame for frame in frames if frame["error_m"] is not None]
+    far = [frame for frame in states if frame["error_m"] > limit_m]
+    wrong = [frame for frame in far if frame["error_m"] > WARNED_SIGMAS * frame["sigma_m"]]
+    if mirrored:
+        far, wrong = states, states
+    fixes = [frame["fix_error_m"] for frame in frames if frame["fix_error_m"] is not None]
+    ends = [_after_one_revolution(flight) for flight in flights]
+    ended = [frame for frame in ends if frame["error_m"] is not None]
+    return {
+        "flights": len(flights),
+        "frames": len(frames),
+        "limit_m": limit_m,
+        "alone": {
+            "solved": sum(error <= limit_m for error in fixes),
+            "wrong": sum(error > limit_m for error in fixes),
+            "error_m": percentiles([error for error in fixes if error <= limit_m]),
+            "accurate_within_one_revolution": _within(flights, "fix_error_m"),
+        },
+        "tracker": {
+            "used": sum(frame["used"] for frame in frames),
+            "used_without_own_fix": sum(frame["used"] and frame["fix_error_m"] is None for frame in frames),
+            "states": len(states),
+            "far": len(far),
+            "wrong": len(wrong),
+            "wrong_rate": rate(len(wrong), len(states)) | {"at_most95": at_most(len(wrong), len(states))},
+            "error_m": percentiles([frame["error_m"] for frame in states]),
+            "error_when_used_m": percentiles([frame["error_m"] for frame in states if frame["used"]]),
+            "accurate_within_one_revolution": _within(flights, "error_m"),
+        },
+        "after_one_revolution": {
+            "states": len(ended),
+            "position_error_m": percentiles([frame["position_error_m"] for frame in ended]),
+            "velocity_error_m_s": percentiles([frame["velocity_error_m_s"] for frame in ended]),
+        },
+        "nees": {
+            "used": _nees([frame["nees"] for frame in states if frame["used"]]),
+            "coasting": _nees([frame["nees"] for frame in states if not frame["used"]]),
+        },
+    }
+
+
+def _after_one_revolution(flight: Record) -> Record:
+    """The last frame of the first revolution."""
+    within = [frame for frame in flight["frames"] if frame["seconds"] <= flight["revolution_s"]]
+    last: Record = within[-1]
+    return last
+
+
+def _within(flights: Sequence[Record], key: str) -> Record:
+    """The share of flights with an error of at most ACCURATE_M within one revolution, and when the first one was."""
+    firsts = []
+    for flight in flights:
+        good = [frame for frame in flight["frames"] if frame[key] is not None and frame[key] <= ACCURATE_M]
+        if good and good[0]["seconds"] <= flight["revolution_s"]:
+            firsts.append(good[0]["seconds"])
+    return rate(len(firsts), len(flights)) | {"median_s": float(np.median(firsts)) if firsts else None}
+
+
+def _nees(values: Sequence[float]) -> Record:
+    if not values:
+        return {"n": 0, "mean": None, "inside95": None}
+    low, high = chi2.ppf((0.025, 0.975), 6)
+    inside = np.mean([low <= value <= high for value in values])
+    return {"n": len(values), "mean": float(np.mean(values)), "inside95": float(inside)}
+
+
+def track_table(statistics: Record) -> str:
+    """The statistics for people."""
+    alone, tracker, end = (statistics[key] for key in ("alone", "tracker", "after_one_revolution"))
+
+    def share(record: Record) -> str:
+        when = "" if record["median_s"] is None else f", median after {record['median_s'] / 60:.0f} min"
+        return f"{record['value']:.0%} ({record['low95']:.0%} to {record['high95']:.0%}){when}"
+
+    def spread(record: Record, unit: str, scale: float) -> str:
+        if record["median"] is None:
+            return "-"
+        return ", ".join(f"{name} {record[name] / scale:.1f} {unit}" for name in ("median", "p68", "p95", "max"))
+
+    nees = statistics["nees"]
+    means = {name: "-" if nees[name]["mean"] is None else f"{nees[name]['mean']:.1f}" for name in nees}
+    limit_km = statistics["limit_m"] / 1e3
+    return "\n".join(
+        [
+            f"{statistics['flights']} orbits, {statistics['frames']} frames; far: beyond {limit_km:.0f} km",
+            f"each frame alone: {alone['solved']} solved, {alone['wrong']} wrong; "
+            f"{spread(alone['error_m'], 'km', 1e3)}",
+            f"tracker:          {tracker['states']} frames with a state, {tracker['far']} far, {tracker['wrong']} wrong"
+            f" (far and beyond {WARNED_SIGMAS:g} sigma); {spread(tracker['error_m'], 'km', 1e3)}",
+            f"  frames used:    {tracker['used']}, {tracker['used_without_own_fix']} of them without their own fix; "
+            f"{spread(tracker['error_when_used_m'], 'km', 1e3)}",
+            "within 5 km in one revolution:",
+            f"  a frame alone:  {share(alone['accurate_within_one_revolution'])}",
+            f"  tracker:        {share(tracker['accurate_within_one_revolution'])}",
+            f"after one revolution ({end['states']} of {statistics['flights']} with a state):",
+            f"  position:       {spread(end['position_error_m'], 'km', 1e3)}",
+            f"  velocity:       {spread(end['velocity_error_m_s'], 'm/s', 1)}",
+            f"normalised error squared, mean (6 if honest): used {means['used']}, coasting {means['coasting']}",
+        ]
+    )

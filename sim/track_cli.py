@@ -1,0 +1,89 @@
+"""``nadir sim track``: fly random orbits with the tracker and judge its states."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from onboard import plugins
+from onboard.errors import MissingPackageError
+from sim.errors import SimError
+from sim.pointing import add_pointing_options, pointing_of
+
+
+def add_track(actions: argparse._SubParsersAction) -> None:
+    verb = actions.add_parser("track", help="random orbits with the tracker: first fix, position and velocity")
+    verb.add_argument("--mission", required=True, type=Path, metavar="M.yaml")
+    verb.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what the camera sees")
+    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
+    verb.add_argument("--pack", type=Path, help="flight pack (default: $NADIR_PACK, else the packaged one)")
+    verb.add_argument("--orbits", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
+    verb.add_argument("--revolutions", type=float, default=1.0, metavar="M", help="of each (default: %(default)s)")
+    verb.add_argument(
+        "--every-s", type=float, default=60.0, metavar="S", help="seconds between frames (default: %(default)s)"
+    )
+    verb.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
+    verb.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
+    verb.add_argument("--seed", type=int, default=0, help="other orbits and weather (default: 0)")
+    verb.add_argument(
+        "--mirrored", action="store_true", help="mirror every frame: nothing can be found, a state is wrong"
+    )
+    add_pointing_options(verb)
+    hands = verb.add_mutually_exclusive_group()
+    hands.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    hands.add_argument("--scheduler", metavar="ADDR", help="a Dask cluster does the work, such as tcp://host:8786")
+    verb.add_argument("--json", action="store_true", help="the statistics on stdout")
+    verb.set_defaults(run=run_track_verb)
+
+
+def run_track_verb(arguments: argparse.Namespace) -> int:
+    """Exit code 1 if any state was wrong."""
+    began = time.monotonic()
+    if arguments.seed < 0:
+        raise SimError(f"seed {arguments.seed} is negative")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise SimError(f"--workers {arguments.workers}: at least one is needed")
+    try:
+        # Here and not above: `nadir localize` must start without astropy.
+        from functools import partial
+
+        from onboard.localizer import Localizer
+        from onboard.mission import load_mission
+        from onboard.pack import default_pack, open_pack
+        from sim.cli import utc_time
+        from sim.configuration import configuration, pack_identity
+        from sim.crew import DaskCrew, LocalCrew
+        from sim.flight_scenario import draw_orbits
+        from sim.track_campaign import run_track_campaign, track_table
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+
+    mission = load_mission(arguments.mission)
+    mosaic = plugins.service("mosaic")(*arguments.mosaic)
+    pack = Path(arguments.pack or default_pack()).absolute()
+    open_pack(pack)  # better refused here than in every worker
+    start = None if arguments.start is None else utc_time(arguments.start)
+    scenario = draw_orbits(
+        mission, arguments.orbits, arguments.revolutions, arguments.every_s, arguments.seed, start, arguments.clouds,
+        pointing_of(arguments),
+    )  # fmt: skip
+    config = configuration(scenario, arguments.mosaic, pack_identity(pack)) | {
+        "command": "track",
+        "mirrored": arguments.mirrored,
+    }
+    crew = LocalCrew(arguments.workers) if arguments.scheduler is None else DaskCrew(arguments.scheduler)
+    statistics = run_track_campaign(
+        scenario,
+        mosaic,
+        partial(Localizer, pack, mission.camera),
+        arguments.out,
+        config,
+        crew,
+        arguments.mirrored,
+    )
+    if arguments.json:
+        print(json.dumps(statistics))
+    print(track_table(statistics), file=sys.stderr)
+    print(f"{time.monotonic() - began:.0f} s; {arguments.out}/flights.jsonl, statistics.json", file=sys.stderr)
+    return 1 if statistics["tracker"]["wrong"] else 0

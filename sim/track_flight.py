@@ -1,0 +1,126 @@
+"""One flight with the tracker: every frame rendered, shown to `onboard.Tracker` in order, and its state judged."""
+
+import pickle
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import faiss
+import numpy as np
+
+from onboard import Fix, OrbitState, Status, Tracker, TrackStatus
+from onboard.camera import Camera
+from onboard.geodesy import Array, distance_m
+from onboard.tracker import Sighter
+from sim.errors import SimError
+from sim.ocean import OceanMask
+from sim.scenario import Shot
+from sim.station import JPEG_QUALITY
+from sim.subjects import Studio
+from sim.texture import Mosaic
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackPlan:
+    """What a worker needs; travels by pickle. open_localizer: makes the runtime, once a worker; altitude_m: what the
+    tracker is told, value and sigma; mirrored: every frame is shown mirrored, so that there is nothing to be found;
+    ocean: where the ocean mask lies for workers of this machine to share."""
+
+    camera: Camera
+    mosaic: Mosaic
+    open_localizer: Callable[[], Sighter]
+    altitude_m: tuple[float, float]
+    mirrored: bool = False
+    ocean: Path | None = None
+
+    def packed(self) -> bytes:
+        """To be unpacked by `track`."""
+        return zlib.compress(pickle.dumps(self))
+
+
+@dataclass(frozen=True, eq=False)
+class FlightJob:
+    """A flight's number, its shots in order of time, and its true velocities (N, 3), ECEF, as seen from the Earth."""
+
+    number: int
+    revolution_s: float
+    shots: tuple[Shot, ...]
+    velocities_ecef_m_s: Array
+
+
+def track(packed_plan: bytes, job: FlightJob) -> Record:
+    """The record of a flight: ``index``, ``revolution_s`` and its ``frames``, one record each."""
+    plan, studio, localizer = _set_up(packed_plan)
+    tracker = Tracker(localizer)
+    frames = []
+    for shot, velocity in zip(job.shots, job.velocities_ecef_m_s, strict=True):
+        frame = _as_flown(studio.observe(shot).frame)
+        if plan.mirrored:
+            frame = np.ascontiguousarray(frame[:, ::-1])
+        timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
+        state = tracker.update(frame, timestamp_ns, plan.altitude_m)
+        seconds = float((shot.time - job.shots[0].time) / np.timedelta64(1, "s"))
+        frames.append({"frame": shot.index, "seconds": seconds} | judged(state, shot, velocity))
+    return {"index": job.number, "revolution_s": job.revolution_s, "frames": frames}
+
+
+def judged(state: OrbitState, shot: Shot, velocity_ecef_m_s: Array) -> Record:
+    """A state and the frame's own fix beside the truth. Errors are null where there is nothing to judge; error_m: along
+    the ground; position_error_m, velocity_error_m_s: lengths in space; nees: of position and velocity, chi-squared
+    with six degrees of freedom if the covariance is honest."""
+    record: Record = {
+        "status": state.status.value,
+        "used": state.status is TrackStatus.TRACKING,
+        "reason": state.reason,
+        "fix_status": None if state.fix is None else state.fix.status.value,
+        "fix_error_m": _fix_error_m(state.fix, shot),
+        "error_m": None, "sigma_m": None, "position_error_m": None, "velocity_error_m_s": None, "nees": None,
+    }  # fmt: skip
+    if not state:
+        return record
+    offset = np.concatenate([state.position_ecef_m - shot.position_ecef_m, state.velocity_ecef_m_s - velocity_ecef_m_s])
+    return record | {
+        "error_m": float(distance_m(state.lat_deg, state.lon_deg, shot.lat_deg, shot.lon_deg)),
+        "sigma_m": state.sigma_m,
+        "position_error_m": float(np.linalg.norm(offset[:3])),
+        "velocity_error_m_s": float(np.linalg.norm(offset[3:])),
+        "nees": float(offset @ np.linalg.solve(state.covariance, offset)),
+    }
+
+
+def flight_jobs(shots: Sequence[Shot], velocities: Sequence[Array], revolutions_s: Sequence[float]) -> list[FlightJob]:
+    """The shots of a scenario by flight."""
+    return [
+        FlightJob(number, revolution_s, tuple(shot for shot in shots if shot.flight == number), velocity)
+        for number, (velocity, revolution_s) in enumerate(zip(velocities, revolutions_s, strict=True))
+    ]
+
+
+def _fix_error_m(fix: Fix | None, shot: Shot) -> float | None:
+    if fix is None or fix.status is not Status.FIX:
+        return None
+    return float(distance_m(fix.lat_deg, fix.lon_deg, shot.lat_deg, shot.lon_deg))
+
+
+def _as_flown(frame: np.ndarray) -> np.ndarray:
+    """The frame as its JPEG file would show it."""
+    encoded, jpeg = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not encoded:
+        raise SimError("a frame could not be encoded")
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[..., ::-1])
+
+
+@lru_cache(maxsize=1)
+def _set_up(packed_plan: bytes) -> tuple[TrackPlan, Studio, Sighter]:
+    cv2.setNumThreads(1)  # there is a process a core
+    faiss.omp_set_num_threads(1)
+    plan: TrackPlan = pickle.loads(zlib.decompress(packed_plan))
+    shared = plan.ocean is not None and plan.ocean.is_dir()
+    studio = Studio(plan.camera, plan.mosaic, OceanMask(plan.ocean if shared else None))
+    return plan, studio, plan.open_localizer()

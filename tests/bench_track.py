@@ -1,0 +1,108 @@
+"""The tracker on real photographs, in order of time. ``make bench-track``, or ``python -m tests.bench_track DIR``.
+
+DIR holds frames.csv (file, time_utc, lat_deg, lon_deg, altitude_km, camera, label) and the pictures. No frame's
+position reaches the tracker. For every frame: the state after it, its error along the ground and its own sigma.
+*Far*: a state farther than 25 km from the truth; *wrong*: far, and farther than 4 of its sigmas, so that nobody was
+warned.
+``--mirror all`` flies the same frames mirrored, which show no place on Earth: any state is wrong then. ``--mirror odd``
+mirrors every other frame: a mirrored frame that is used was believed because it was looked for, not because it fits.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from onboard import Localizer, Status, Tracker, TrackStatus, default_pack, load_camera
+from onboard.geodesy import distance_m
+from onboard.images import read_image
+
+RIGHT_M, SIGMAS = 25e3, 4.0
+TRUTH_SIGMA_M = 3e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pack", type=Path, default=default_pack())
+    parser.add_argument("--mirror", choices=("none", "all", "odd"), default="none")
+    parser.add_argument("--json", type=Path, help="write one record a frame there")
+    arguments = parser.parse_args()
+    with (arguments.folder / "frames.csv").open() as stream:
+        rows = sorted(csv.DictReader(stream), key=lambda row: row["time_utc"])
+    cameras = {row["camera"] for row in rows}
+    if len(cameras) != 1:
+        raise SystemExit(f"a tracker follows one camera, frames.csv names {len(cameras)}")
+    tracker = Tracker(Localizer(arguments.pack, load_camera(arguments.folder / cameras.pop())))
+    records = []
+    for number, row in enumerate(rows):
+        mirrored = arguments.mirror == "all" or (arguments.mirror == "odd" and number % 2 == 1)
+        records.append(measure(tracker, arguments.folder, row, mirrored))
+        print(records[-1], flush=True)
+    if arguments.json:
+        arguments.json.write_text("\n".join(map(json.dumps, records)) + "\n")
+    report(records)
+
+
+def measure(tracker: Tracker, folder: Path, row: dict[str, str], mirrored: bool) -> dict:
+    """Show the tracker one frame."""
+    frame = read_image(folder / row["file"])
+    if mirrored:
+        frame = np.ascontiguousarray(frame[:, ::-1])
+    altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0)  # 1 %, as the command line
+    timestamp_ns = int(np.datetime64(row["time_utc"].removesuffix("Z"), "ns").astype(np.int64))
+    state = tracker.update(frame, timestamp_ns, altitude_m)
+    error_m = None if not state else float(distance_m(state.lat_deg, state.lon_deg, *_truth(row)))
+    alone = state.fix is not None and state.fix.status is Status.FIX
+    return {
+        "file": row["file"],
+        "label": row["label"],
+        "status": state.status.value,
+        "error_km": None if error_m is None else round(error_m / 1e3, 2),
+        "sigma_km": None if error_m is None else round(state.sigma_m / 1e3, 2),
+        "mirrored": mirrored,
+        "fix_alone": alone,
+        "used": state.status is TrackStatus.TRACKING,
+        "reason": state.reason,
+    }
+
+
+def _truth(row: dict[str, str]) -> tuple[float, float]:
+    return float(row["lat_deg"]), float(row["lon_deg"])
+
+
+def report(records: list[dict]) -> None:
+    heads = f"{'frames':>7}{'fix alone':>11}{'used':>6}{'state':>7}{'median km':>11}{'p95 km':>8}{'far':>5}{'wrong':>7}"
+    print(f"\n{'label':22}{heads}")
+    for label in [*sorted({record["label"] for record in records}), "all"]:
+        chosen = [record for record in records if label in (record["label"], "all")]
+        errors = np.array([record["error_km"] for record in chosen if record["error_km"] is not None])
+        warned = np.array([record["sigma_km"] for record in chosen if record["error_km"] is not None])
+        far = errors * 1e3 > RIGHT_M
+        wrong = far & (errors > SIGMAS * np.hypot(warned, TRUTH_SIGMA_M / 1e3))
+        p50, p95 = (f"{value:.1f}" for value in np.quantile(errors, [0.5, 0.95])) if len(errors) else ("-", "-")
+        alone, used = (sum(record[key] for record in chosen) for key in ("fix_alone", "used"))
+        print(
+            f"{label:22}{len(chosen):7}{alone:11}{used:6}{len(errors):7}{p50:>11}{p95:>8}{far.sum():5}{wrong.sum():7}"
+        )
+    mirrored = [record for record in records if record["mirrored"]]
+    if mirrored:
+        met = sum(record["error_km"] is not None for record in mirrored)
+        believed = sum(record["used"] for record in mirrored)
+        print(f"{len(mirrored)} mirrored frames: {met} met a prediction, {believed} were used (each is an error)")
+    used = [record for record in records if record["used"] and record["error_km"] is not None]
+    gained = [record["error_km"] for record in used if not record["fix_alone"]]
+    if gained:
+        print(
+            f"{len(gained)} frames without a fix of their own were used: median {np.median(gained):.1f} km, "
+            f"worst {max(gained):.1f} km"
+        )
+    if used:
+        errors = [record["error_km"] for record in used]
+        print(f"of the {len(used)} frames used: median {np.median(errors):.1f} km, worst {max(errors):.1f} km")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Flights with the tracker: judged rightly, completed after an interruption, the same from one run to the next."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from orbit_worlds import ACCEPTANCE, ToldLocalizer, place, sighting, wrong_places
+from sim_crews import SerialCrew
+from sim_worlds import NoOcean, WavyMosaic, small_mission
+
+from sim.errors import SimError
+from sim.flight_scenario import draw_orbits
+from sim.subjects import Studio
+from sim.track_campaign import run_track_campaign, track_statistics, track_table
+
+# Of frames 0 to 9 and 10 to 19, all but 2, 5, 8, 11, 14 and 17 bring a fix: an orbit from the second fix of each on.
+STATES = 9 + 8
+
+
+class CheatingSighter(ToldLocalizer):
+    """Knows the truth by the time of the frame, 2 km off; sees nothing known on every third frame."""
+
+    def __init__(self, scenario):
+        super().__init__((90.0, 110.0))
+        assert ACCEPTANCE is self.acceptance
+        self.shots = {int(shot.time.astype("datetime64[ns]").astype(np.int64)): shot for shot in scenario.shots()}
+        self.mission = SimpleNamespace(orbit=scenario.mission.orbit)
+
+    def sight(self, frame, *, timestamp_ns=None, altitude_m=None, deadline_ms=None):
+        assert frame.dtype == np.uint8 and altitude_m[0] == 600e3
+        shot = self.shots[timestamp_ns]
+        rng = np.random.default_rng(shot.index)
+        if shot.index % 3 == 2:
+            return sighting(wrong_places(6, rng), altitude_m)
+        off = rng.normal(0, 2e3, 3)
+        return sighting([place(shot.position_ecef_m + off, shot.heading_deg, 40.0, rng, 2e3)], altitude_m)
+
+
+def _scenario(orbits=2):
+    return draw_orbits(small_mission(), orbits, 0.15, 90.0, 5, np.datetime64("2026-07-01T10:00:00"), 0.2)
+
+
+def _run(out, crew=None, mirrored=False):
+    scenario = _scenario()
+    return run_track_campaign(
+        scenario, WavyMosaic(), lambda: CheatingSighter(scenario), out, {"seed": 5}, crew or SerialCrew(), mirrored
+    )
+
+
+@pytest.fixture(autouse=True)
+def _set_up_here(monkeypatch):
+    """No pickle: a cheat need not travel."""
+    monkeypatch.setattr("sim.track_flight.TrackPlan.packed", lambda plan: plan)
+    monkeypatch.setattr(
+        "sim.track_flight._set_up",
+        lambda plan: (plan, Studio(plan.camera, plan.mosaic, NoOcean()), plan.open_localizer()),
+    )
+
+
+def test_a_flight_is_judged(tmp_path):
+    statistics = _run(tmp_path / "run")
+    frames = [
+        frame
+        for line in (tmp_path / "run" / "flights.jsonl").read_text().splitlines()
+        for frame in json.loads(line)["frames"]
+    ]
+    assert statistics["flights"] == 2 and statistics["frames"] == len(frames) == 20
+    alone, tracker = statistics["alone"], statistics["tracker"]
+    assert alone["wrong"] == tracker["wrong"] == tracker["far"] == 0
+    assert alone["solved"] == sum(frame["frame"] % 3 != 2 for frame in frames)
+    assert tracker["states"] == STATES and alone["solved"] - 2 <= tracker["used"] <= alone["solved"]
+    assert tracker["accurate_within_one_revolution"]["value"] == 1.0
+    assert tracker["error_when_used_m"]["median"] < 4e3
+    end = statistics["after_one_revolution"]
+    assert end["states"] == 2 and end["position_error_m"]["max"] < 40e3 and end["velocity_error_m_s"]["max"] < 60
+    assert "2 orbits, 20 frames" in track_table(statistics)
+
+
+def test_an_interrupted_campaign_is_completed(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        _run(out, SerialCrew(dies_at=1))
+    crew = SerialCrew()
+    statistics = _run(out, crew)
+    assert crew.done == 1 and statistics["flights"] == 2
+    again = SerialCrew()
+    assert _run(out, again) == statistics and again.done == 0
+    with pytest.raises(SimError, match="another campaign"):
+        scenario = _scenario()
+        run_track_campaign(scenario, WavyMosaic(), lambda: None, out, {"seed": 6}, SerialCrew())
+
+
+def test_any_state_of_mirrored_frames_is_wrong(tmp_path):
+    statistics = _run(tmp_path / "run", mirrored=True)
+    assert statistics["tracker"]["states"] == statistics["tracker"]["wrong"] == STATES
+
+
+def test_far_is_not_wrong_when_the_state_says_so():
+    def frame(seconds, error_m, sigma_m):
+        return {
+            "seconds": seconds, "used": False, "fix_error_m": None, "error_m": error_m, "sigma_m": sigma_m,
+            "position_error_m": error_m, "velocity_error_m_s": 1.0, "nees": 6.0,
+        }  # fmt: skip
+
+    flights = [{"index": 0, "revolution_s": 100.0, "frames": [frame(0.0, 90e3, 30e3), frame(50.0, 90e3, 10e3)]}]
+    tracker = track_statistics(flights, 25e3)["tracker"]
+    assert (tracker["states"], tracker["far"], tracker["wrong"]) == (2, 2, 1)

@@ -1,0 +1,355 @@
+"""The tracker: weak frames together, a wrong orbit never, gates, coasting, recovery, and any input whatever."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from orbit_worlds import (
+    ACCEPTANCE,
+    ALTITUDE_M,
+    MOUNT_DEG,
+    STRONG,
+    WEAK,
+    ToldLocalizer,
+    first_state,
+    heading_deg,
+    place,
+    right_place,
+    sighting,
+    states,
+    wrong_places,
+)
+
+from onboard import Localizer, OrbitState, Tracker, TrackStatus
+from onboard.expectation import Expectation, looks
+from onboard.fix import Status, no_fix
+from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef
+from onboard.hypothesis import Hypothesis, Sighting
+from onboard.orbit_motion import propagate
+from onboard.orbit_places import FramePlaces, places_of
+from onboard.orbit_vote import OrbitVote, map_area_rad2
+from tests.look import look
+
+EVERY_S = 90.0
+EPOCH_NS = 1_782_900_000 * 10**9
+
+
+def time_ns(seconds: float) -> int:
+    return EPOCH_NS + round(seconds * 1e9)
+
+
+def nothing_known(state: OrbitState) -> bool:
+    numbers = [state.lat_deg, state.lon_deg, state.altitude_m, state.sigma_m, state.false_track_probability]
+    arrays = [state.position_ecef_m, state.velocity_ecef_m_s, state.velocity_inertial_m_s, state.covariance]
+    return bool(np.isnan(numbers).all() and all(np.isnan(array).all() for array in arrays))
+
+
+def error_m(state: OrbitState, truth: np.ndarray) -> float:
+    lat, lon, _ = geodetic_from_ecef(truth[:3])
+    return float(distance_m(state.lat_deg, state.lon_deg, lat, lon))
+
+
+def flown(frames, tracker=None, first=0):
+    """The states after frames at a steady beat."""
+    tracker = tracker or Tracker(ToldLocalizer())
+    return tracker, [tracker.update(one, time_ns((first + i) * EVERY_S), ALTITUDE_M) for i, one in enumerate(frames)]
+
+
+def strong_frames(truth, rng):
+    return [sighting([right_place(state, STRONG, rng), *wrong_places(5, rng)]) for state in truth]
+
+
+def test_frames_too_weak_alone_give_an_orbit_together():
+    rng = np.random.default_rng(1)
+    truth = states(np.arange(6) * EVERY_S)
+    weak = [sighting([right_place(state, WEAK, rng, 5e3), *wrong_places(10, rng)]) for state in truth]
+    assert not any(one.fix for one in weak)
+    _, found = flown(weak)
+    assert found[0].status is TrackStatus.SEARCHING and nothing_known(found[0])
+    assert TrackStatus.TRACKING in [state.status for state in found]
+    last = found[-1]
+    assert error_m(last, truth[-1]) < 25e3 and last.frames_used >= 3 and last.false_track_probability <= 1e-4
+    assert np.linalg.norm(last.velocity_ecef_m_s - truth[-1][3:]) < 100
+    off = np.concatenate([last.position_ecef_m, last.velocity_ecef_m_s]) - truth[-1]
+    assert off @ np.linalg.solve(last.covariance, off) < 25
+    assert abs((last.mount_heading_deg - MOUNT_DEG + 180) % 360 - 180) < 5
+
+
+def test_two_fixes_give_an_orbit_and_one_does_not():
+    rng = np.random.default_rng(2)
+    truth = states(np.arange(2) * EVERY_S)
+    _, found = flown(strong_frames(truth, rng))
+    assert [state.status for state in found] == [TrackStatus.SEARCHING, TrackStatus.TRACKING]
+    assert found[0].fix and found[1].fix  # what each frame says alone is handed through
+    assert found[1].timestamp_ns == time_ns(EVERY_S)
+
+
+def test_the_earth_turns_between_two_fixes():
+    rng = np.random.default_rng(15)
+    truth = states([0.0, 1000.0])
+    tracker = Tracker(ToldLocalizer())
+    first, second = strong_frames(truth, rng)
+    tracker.update(first, time_ns(0.0), ALTITUDE_M)
+    found = tracker.update(second, time_ns(1000.0), ALTITUDE_M)
+    # In a quarter of an hour it turns by four degrees, 460 km at the equator.
+    assert found.status is TrackStatus.TRACKING and error_m(found, truth[1]) < 10e3
+    assert abs(found.mount_heading_deg - MOUNT_DEG) < 1
+    assert np.linalg.norm(found.velocity_ecef_m_s - truth[1][3:]) < 60
+
+
+def test_a_fix_and_one_weak_place_are_no_orbit():
+    # The fix is right, but of the places of all other frames one may lie on a circle around it by chance.
+    rng = np.random.default_rng(14)
+    truth = states(np.arange(2) * EVERY_S)
+    weak = sighting([right_place(truth[1], WEAK, rng)])
+    _, found = flown([*strong_frames(truth[:1], rng), weak])
+    assert not any(found)
+
+
+@pytest.mark.parametrize("inclination_deg", [(60.0, 80.0), (0.0, 180.0)])
+def test_wrong_places_never_agree(inclination_deg):
+    rng = np.random.default_rng(3)
+    for _ in range(12):
+        tracker = Tracker(ToldLocalizer(inclination_deg))
+        _, found = flown([sighting(wrong_places(14, rng, best=11.0)) for _ in range(12)], tracker)
+        assert not any(found) and all(map(nothing_known, found))
+
+
+def _stated_chances(frames_of_sequence, sequences, rng):
+    vote = OrbitVote(map_area_rad2(ToldLocalizer().catalogue.unit), (0.0, 180.0), ACCEPTANCE)
+    stated = []
+    for _ in range(sequences):
+        window: list[FramePlaces] = []
+        for i in range(frames_of_sequence):
+            newest = FramePlaces(i * EVERY_S, places_of(wrong_places(14, rng, best=11.0), ACCEPTANCE))
+            track = vote.best_track(newest, window, ALTITUDE_M)
+            stated.append(1e3 if track is None else track.chance)
+            window.append(newest)
+    return np.array(stated)
+
+
+def test_the_stated_chance_is_no_smaller_than_the_true_one():
+    stated = _stated_chances(12, 40, np.random.default_rng(4))
+    assert len(stated) == 480
+    for limit in (0.3, 0.1, 0.03):
+        assert (stated <= limit).mean() <= limit
+    assert (stated < 1e3).any()  # it does propose orbits: the test would notice a vote that never speaks
+
+
+def test_places_right_but_seen_at_wrong_headings_do_not_agree():
+    rng = np.random.default_rng(5)
+    truth = states(np.arange(6) * EVERY_S)
+    turned = [right_place(state, WEAK, rng, mount_deg=rng.uniform(0, 360)) for state in truth]
+    _, found = flown([sighting([one, *wrong_places(10, rng)]) for one in turned])
+    assert not any(found)
+
+
+def test_the_same_wrong_ground_seen_twice_is_one_witness():
+    # Two frames overlap; clouds of the overlap look like a shore elsewhere. Both frames say so, moved as they moved.
+    rng = np.random.default_rng(6)
+    elsewhere = states([0.0, 30.0], first_state(100.0, 200.0))
+    lat, lon, _ = geodetic_from_ecef(elsewhere[0][:3])
+    shore = ecef_from_geodetic(lat, lon) + rng.uniform(-60e3, 60e3, (12, 2)) @ ecef_from_ned(lat, lon)[:, :2].T
+    for ground, believed in ((shore, False), (None, True)):
+        tracker = Tracker(ToldLocalizer())
+        for state, seconds in zip(elsewhere, (0.0, 30.0), strict=True):
+            one = place(state[:3], heading_deg(state), 15.0, rng, ground=ground)
+            answer = tracker.update(sighting([one, *wrong_places(5, rng)]), time_ns(seconds), ALTITUDE_M)
+        assert bool(answer) is believed
+
+
+def test_a_fix_outside_the_gate_is_not_used():
+    rng = np.random.default_rng(7)
+    truth = states(np.arange(6) * EVERY_S)
+    frames = strong_frames(truth, rng)
+    lat, lon, _ = geodetic_from_ecef(truth[4][:3])
+    off = ecef_from_geodetic(lat - 3, lon + 3, ALTITUDE_M[0])
+    frames[4] = sighting([place(off, heading_deg(truth[4]), STRONG, rng)])
+    _, found = flown(frames)
+    assert found[4].status is TrackStatus.COASTING and "gate" in found[4].reason
+    assert error_m(found[4], truth[4]) < 10e3 and found[4].frames_used == found[3].frames_used
+    assert found[5].status is TrackStatus.TRACKING
+
+
+def test_coasting_grows_until_the_orbit_is_lost_and_found_again():
+    rng = np.random.default_rng(8)
+    tracker, found = flown(strong_frames(states(np.arange(4) * EVERY_S), rng))
+    dark = Sighting(no_fix(Status.DARK, "night"))
+    coasting = [tracker.update(dark, time_ns(EVERY_S * 3 + 600 * i), ALTITUDE_M) for i in range(1, 6)]
+    assert all(state.status is TrackStatus.COASTING for state in coasting)
+    sigmas = [state.sigma_m for state in [found[-1], *coasting]]
+    assert sigmas == sorted(sigmas) and sigmas[-1] > 2 * sigmas[0]
+    truth = states([EVERY_S * 3 + 3000])[0]
+    assert error_m(coasting[-1], truth) < 4 * coasting[-1].sigma_m
+
+    far = 20 * 3600.0
+    lost = tracker.update(dark, time_ns(far), ALTITUDE_M)
+    assert lost.status is TrackStatus.SEARCHING and "lost" in lost.reason and nothing_known(lost)
+    again = states([0.0, 90.0])
+    for i, frame in enumerate(strong_frames(again, rng)):
+        last = tracker.update(frame, time_ns(far + 90.0 * (i + 1)), ALTITUDE_M)
+    assert last.status is TrackStatus.TRACKING and error_m(last, again[-1]) < 10e3
+
+
+def test_recovery_from_a_wrong_turn():
+    rng = np.random.default_rng(9)
+    wrong = strong_frames(states(np.arange(3) * EVERY_S, first_state(100.0, 170.0)), rng)
+    truth = states(np.arange(3, 7) * EVERY_S)
+    _, found = flown([*wrong, *strong_frames(truth, rng)])
+    assert error_m(found[2], truth[0]) > 1000e3  # a wrong turn indeed
+    assert found[3].status is TrackStatus.COASTING  # one fix against it is not enough
+    assert found[4].status is TrackStatus.TRACKING and "again" in found[4].reason
+    assert error_m(found[-1], truth[-1]) < 10e3
+
+
+def test_weak_frames_do_not_unseat_an_orbit():
+    rng = np.random.default_rng(10)
+    truth = states(np.arange(10) * EVERY_S)
+    other = states(np.arange(10) * EVERY_S, first_state(100.0, 200.0))
+    weak = [sighting([right_place(state, 15.0, rng)]) for state in other[4:]]
+    _, found = flown([*strong_frames(truth[:4], rng), *weak])
+    assert error_m(found[-1], truth[-1]) < 30e3 and found[-1].status is TrackStatus.COASTING
+
+
+def test_prediction_for_another_time():
+    rng = np.random.default_rng(11)
+    tracker = Tracker(ToldLocalizer())
+    assert nothing_known(tracker.state_at(time_ns(0)))
+    flown(strong_frames(states(np.arange(5) * EVERY_S), rng), tracker)
+    for seconds in (0.0, 4 * EVERY_S, 4 * EVERY_S + 1200):
+        there, truth = tracker.state_at(time_ns(seconds)), states([seconds])[0]
+        assert there.status is TrackStatus.COASTING and there.timestamp_ns == time_ns(seconds)
+        assert error_m(there, truth) < min(40e3, 4 * there.sigma_m)
+        spin = np.cross([0, 0, 7.292115e-5], there.position_ecef_m)
+        np.testing.assert_allclose(there.velocity_inertial_m_s, there.velocity_ecef_m_s + spin, atol=1e-6)
+    assert nothing_known(tracker.state_at(time_ns(1e6)))
+    assert nothing_known(tracker.state_at("noon"))
+
+
+def test_times_that_cannot_be():
+    rng = np.random.default_rng(12)
+    truth = states(np.arange(6) * EVERY_S)
+    frames = strong_frames(truth, rng)
+    tracker, found = flown(frames[:4])
+    for time, word in ((time_ns(3 * EVERY_S), "already"), (time_ns(EVERY_S), "out of order"), (1.5, "integer")):
+        state = tracker.update(frames[0], time, ALTITUDE_M)
+        assert state.status is TrackStatus.COASTING and word in state.reason
+        np.testing.assert_array_equal(state.position_ecef_m, found[-1].position_ecef_m)
+    assert tracker.update(frames[4], time_ns(4 * EVERY_S), ALTITUDE_M).status is TrackStatus.TRACKING
+
+
+def test_a_clock_set_back_starts_anew():
+    rng = np.random.default_rng(13)
+    truth = states(np.arange(10) * EVERY_S)
+    frames = strong_frames(truth, rng)
+    tracker, _ = flown(frames[:4])
+    answers = [tracker.update(frame, int(i * EVERY_S * 1e9), ALTITUDE_M) for i, frame in enumerate(frames[4:])]
+    assert [state.status is TrackStatus.TRACKING for state in answers] == [False, False, False, True, True, True]
+    assert error_m(answers[-1], truth[-1]) < 10e3
+
+
+class Recogniser:
+    """Scores what lies within 20 km of a place, and noise elsewhere."""
+
+    def __init__(self, unit, score):
+        self.unit, self.score, self.dice, self.asked = unit, score, np.random.default_rng(2), 0
+
+    def check(self, sighting, candidates):
+        self.asked += len(candidates)
+        found = []
+        for candidate in candidates:
+            near = np.linalg.norm(np.array(candidate.unit) - self.unit) * 6371e3 < 20e3
+            noise = 4 + self.dice.exponential(0.5)
+            pose = place(np.array(candidate.unit) * 6871e3, 0.0, 1.0, self.dice).pose
+            found.append(Hypothesis(candidate, pose, 6, self.score if near else noise))
+        return found
+
+
+def _taught(score):
+    """An expectation that has seen enough decoys, of a runtime that recognises one place with this score."""
+    unit = states([0.0])[0][:3] / np.linalg.norm(states([0.0])[0][:3])
+    checker = Recogniser(unit, score)
+    expectation = Expectation(checker, ToldLocalizer().catalogue.unit, 1e-4)
+    frame = Sighting(no_fix(Status.NO_MATCH, ""), view=object())
+    for _ in range(20):
+        expectation.learn(frame, unit)
+    return expectation, frame, unit * 6871e3
+
+
+@pytest.mark.parametrize(("score", "seen"), [(6.0, False), (30.0, True)])
+def test_the_predicted_place_must_beat_its_decoys(score, seen):
+    expectation, frame, position = _taught(score)
+    best = expectation.look(frame, position, np.eye(3) * 5e3**2, 10.0)
+    assert (best is not None) is seen
+
+
+def test_many_looks_ask_for_more():
+    # A score that one look believes, at odds of one in ten thousand, is not believed when it took 25 looks to find.
+    for score in np.arange(6.0, 30.0, 0.25):
+        expectation, frame, position = _taught(float(score))
+        if expectation.look(frame, position, np.eye(3) * 5e3**2, 10.0) is not None:
+            assert expectation.look(frame, position, np.eye(3) * 22e3**2, 10.0) is None
+            return
+    raise AssertionError("no score was believed")
+
+
+def test_looks_cover_the_ellipse_or_are_given_up():
+    state = states([0.0])[0]
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(state[:3]))
+    level = ecef_from_ned(lat, lon)[:, :2]
+    covariance = level @ np.diag([60e3**2, 5e3**2]) @ level.T
+    candidates = np.array([candidate.unit for candidate in looks(state[:3], covariance, 0.0)])
+    assert 1 < len(candidates) <= 25
+    for share in (-2.9, -1.0, 0.0, 1.3, 2.9):
+        spot = state[:3] + level[:, 0] * 60e3 * share
+        assert np.linalg.norm(candidates - spot / np.linalg.norm(spot), axis=1).min() * 6371e3 < 30e3
+    assert looks(state[:3], covariance * 100, 0.0) == []
+    assert len(looks(state[:3], covariance * 1e-4, 0.0)) == 1
+
+
+GARBAGE = [None, "frame", np.zeros((3, 3)), np.zeros((640, 640, 3), np.uint8), np.full((640, 640), 255, np.uint8), []]
+
+
+def test_any_frame_gets_an_answer(localizer: Localizer):
+    tracker = Tracker(localizer)
+    for number, frame in enumerate(GARBAGE):
+        state = tracker.update(frame, number)
+        assert state.status is TrackStatus.SEARCHING and nothing_known(state) and state.reason
+    for altitude in (-1.0, "high", (np.nan, 1.0), (700e3, -5.0)):
+        assert nothing_known(
+            tracker.update(np.zeros((640, 640), np.uint8), 100 + hash(str(altitude)) % 10**9, altitude)
+        )
+
+
+def test_rendered_frames_of_one_pass(localizer: Localizer, blue_marble: Path):
+    """Real pictures: a pass over Africa and Europe, the camera turned by a third of a circle, a cover closed once."""
+    first = first_state(12.0, -18.0)
+    height = np.linalg.norm(first[:3])
+    first = np.concatenate([first[:3] * (6371e3 + 700e3) / height, first[3:] * np.sqrt(height / (6371e3 + 700e3))])
+    tracker = Tracker(_AnyInclination(localizer))
+    answers = []
+    for number, seconds in enumerate((0.0, 90.0, 180.0, 270.0, 360.0)):
+        state = propagate(first, seconds)
+        lat, lon, altitude = (float(value) for value in geodetic_from_ecef(state[:3]))
+        frame = look(blue_marble, localizer.camera, lat, lon, altitude, heading_deg(state, 120.0))
+        if number == 3:
+            frame = np.zeros_like(frame)
+        answers.append((tracker.update(frame, time_ns(seconds), (altitude, 5e3)), state))
+    last, truth = answers[-1]
+    assert last.status is TrackStatus.TRACKING, last.reason
+    assert answers[3][0].status is TrackStatus.COASTING and answers[3][0].fix.status is Status.DARK
+    assert error_m(last, truth) < 5e3
+    assert np.linalg.norm(last.velocity_ecef_m_s - truth[3:]) < 30
+    assert abs(last.mount_heading_deg - 120) < 3
+
+
+class _AnyInclination:
+    """A localizer whose mission does not say how its orbit is inclined."""
+
+    def __init__(self, localizer: Localizer) -> None:
+        from dataclasses import replace
+
+        orbit = replace(localizer.mission.orbit, inclination_deg=(0.0, 180.0))
+        self.mission = replace(localizer.mission, orbit=orbit)
+        self.acceptance, self.catalogue = localizer.acceptance, localizer.catalogue
+        self.sight, self.check = localizer.sight, localizer.check
