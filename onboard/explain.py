@@ -18,9 +18,10 @@ from onboard.geodesy import (
     unit_from_latlon,
 )
 from onboard.hypothesis import Hypothesis
+from onboard.hypothesis_fit import FEWEST_INLIERS
 from onboard.intake import DARK_LEVEL, NIGHT_LEVEL, NIGHT_SPREAD, SATURATED_LEVEL, SHARE
 from onboard.judgement import APART_BINS
-from onboard.localizer import FEWEST_FEATURES, FEWEST_INLIERS, Localizer
+from onboard.localizer import FEWEST_FEATURES, Localizer
 from onboard.matches import Matches
 from onboard.verification import Consensus
 

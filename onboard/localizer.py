@@ -21,32 +21,26 @@ from onboard.features import RIM_PX, extract, shrink_mask
 from onboard.fix import Attitude, Fix, Prior, Status, no_fix
 from onboard.geodesy import (
     EARTH_RADIUS_M,
-    Array,
-    ecef_from_geodetic,
-    ecef_from_nadir_camera,
     unit_from_latlon,
 )
 from onboard.hypothesis import Hypothesis, Sighting
+from onboard.hypothesis_fit import fit_hypothesis
 from onboard.intake import Rejected, as_rgb, camera_of_frame, screening
 from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
 from onboard.landmarks import Catalogue, search_index
 from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
-from onboard.pose import PoseKnowledge, solve_pose
+from onboard.pose import PoseKnowledge
 from onboard.rectify import Rectified, ground_to_camera, rectifier
 from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
-from onboard.verification import Consensus, Verifier, distinct
+from onboard.verification import Consensus, Verifier
 from onboard.voting import Candidate, vote
 
 _THREADS = 2
 _SPOT_PX = 8  # keypoints within such a square are one witness
-_TIGHT_PX = 2.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
-_LANDMARK_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, in pixels of the catalogue
 FEWEST_FEATURES = 30
-FEWEST_INLIERS = 4
-_REFINEMENTS = 4
 _AT_ONCE = 4  # candidates verified before asking whether that was enough
 _CERTAIN = 2.0  # times the least score: what no other place can contest
 _POSES = 4  # the best agreements, to which a whole pose is fitted
@@ -140,7 +134,7 @@ class Localizer:
             return [Hypothesis(candidate, None, 0, 0.0) for candidate in candidates]
         with self._lock:
             agreements = [self._verifier.verify(candidate, view, sighting.worldwide) for candidate in candidates]
-            return [self._hypothesis(agreement, view, camera, known) for agreement in agreements]
+            return [self._fitted(agreement, view, camera, known) for agreement in agreements]
 
     def verified(self, view: View, camera: Camera, known: PoseKnowledge) -> list[Hypothesis]:
         """`hypotheses`, but all of the verified candidates and not the best few, as a tracker sees them."""
@@ -212,7 +206,7 @@ class Localizer:
         self, agreements: Sequence[Consensus], view: View, camera: Camera, known: PoseKnowledge
     ) -> list[Hypothesis]:
         """Agreements with the whole pose fitted, best score first."""
-        found = [self._hypothesis(agreement, view, camera, known) for agreement in agreements]
+        found = [self._fitted(agreement, view, camera, known) for agreement in agreements]
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
     def _agreements(
@@ -260,38 +254,8 @@ class Localizer:
             matches = matches[allowed]
         return matches
 
-    def _hypothesis(self, consensus: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> Hypothesis:
-        """Fit the whole pose to a consensus, then keep the matches that agree with it closely, until they stay."""
-        candidate, matches, agree = consensus.candidate, consensus.matches, consensus.agree
-        x, y, z = candidate.unit
-        lat, lon = float(np.degrees(np.arcsin(np.clip(z, -1, 1)))), float(np.degrees(np.arctan2(y, x)))
-        position = ecef_from_geodetic(lat, lon, known.altitude_m)
-        rotation = ecef_from_nadir_camera(lat, lon, candidate.heading_deg)
-        pixels, points = view.pixels[matches.feature], self._points(matches.landmark)
-        pixel = self.mission.gsd_m * camera.fx / known.altitude_m  # frame pixels in one of the catalogue's
-        pose = None
-        for _ in range(_REFINEMENTS):
-            if agree.sum() < FEWEST_INLIERS:
-                return Hypothesis(candidate, None, 0, 0.0, agreeing=matches[agree])
-            sigma_px = _LANDMARK_SIGMA_PX * pixel
-            pose = solve_pose(camera, pixels[agree], points[agree], position, rotation, sigma_px, known)
-            if pose is None:
-                return Hypothesis(candidate, None, 0, 0.0, agreeing=matches[agree])
-            position, rotation = pose.position_ecef_m, pose.ecef_from_cam
-            with np.errstate(invalid="ignore"):
-                off = np.linalg.norm(camera.project((points - position) @ rotation) - pixels, axis=1)
-                close = off < _TIGHT_PX * pixel
-            if (close == agree).all():
-                break
-            agree = close
-        counted = agree & distinct(matches, np.where(agree, consensus.weight, 0), view)
-        weight = consensus.weight[counted]
-        return Hypothesis(
-            candidate, pose, int(counted.sum()), float(weight.sum()), points[counted], weight, matches[counted]
-        )
-
-    def _points(self, numbers: np.ndarray) -> Array:
-        return ecef_from_geodetic(self.catalogue.lat_deg[numbers], self.catalogue.lon_deg[numbers])
+    def _fitted(self, agreement: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> Hypothesis:
+        return fit_hypothesis(agreement, view, camera, known, self.catalogue, self.mission.gsd_m)
 
     def _settings(self) -> bytes:
         """What decides beside arrays and network, as read now."""
