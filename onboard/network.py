@@ -27,6 +27,9 @@ class Network(Protocol):
         ...
 
 
+_AT_ONCE = 512  # inputs
+
+
 class OnnxNetwork:
     """An ONNX file of one input and one output, (N, ...) to (N, dim) float32, in ONNX Runtime on the CPU.
 
@@ -53,4 +56,9 @@ class OnnxNetwork:
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._session.run(None, {self._input: inputs})[0]
+        # In parts, so that what ONNX Runtime sets aside for the layers between stays small; one part for no inputs.
+        parts = [
+            self._session.run(None, {self._input: inputs[start : start + _AT_ONCE]})[0]
+            for start in range(0, max(len(inputs), 1), _AT_ONCE)
+        ]
+        return np.concatenate(parts)

@@ -36,7 +36,7 @@ def memory_scrubber(
     Out of reach: the weights inside ONNX Runtime or TensorRT (asked for a known answer instead) and what is made anew
     for a frame or a camera's size.
     """
-    arrays = {**arrays_of(catalogue), **arrays_of(verifier), **index_arrays(index)}
+    arrays = {**arrays_of(catalogue), **arrays_of(verifier.grid), **index_arrays(index)}
     if camera.mask is not None:
         arrays["the camera's mask"] = camera.mask
     files = (blocks_of_file(pack, name) for name in _MAPPED if name in pack.files)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.geodesy import EARTH_RADIUS_M, Array
+from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue
 from onboard.matches import Matches, View
 from onboard.voting import Candidate
@@ -43,7 +44,7 @@ class Consensus:
 
 
 class Verifier:
-    """Verification against one catalogue; the landmarks are ordered by latitude once, to cut neighbourhoods fast.
+    """Verification against one catalogue. grid: its landmarks in order of place.
 
     likeness: cosines of a feature to a decoded landmark at which a match starts to speak for a place, and at which it
     says all it can (`Describer.likeness`).
@@ -52,17 +53,7 @@ class Verifier:
     def __init__(self, catalogue: Catalogue, gsd_m: float, scale_ratio: float, likeness: tuple[float, float]) -> None:
         self._catalogue, self._gsd_m, self._scale_ratio, self._likeness = catalogue, gsd_m, scale_ratio, likeness
         self._reach_m = _REACH_PX * gsd_m
-        self._by_z = np.argsort(catalogue.unit[:, 2], kind="stable")
-        self._z = catalogue.unit[self._by_z, 2]
-
-    def neighbourhood(self, unit: Array, radius_rad: float) -> NDArray[np.int64]:
-        """Numbers of the landmarks within an angle of a unit vector (3,)."""
-        middle = np.arcsin(np.clip(unit[2], -1, 1))
-        low, high = middle - radius_rad, middle + radius_rad
-        start = np.searchsorted(self._z, np.sin(low) if low > -np.pi / 2 else -2.0)
-        stop = np.searchsorted(self._z, np.sin(high) if high < np.pi / 2 else 2.0)
-        band = self._by_z[start:stop]
-        return band[self._catalogue.unit[band] @ unit.astype(np.float32) > np.cos(radius_rad)]
+        self.grid = LandmarkGrid(catalogue)
 
     def verify(self, candidate: Candidate, view: View, worldwide: NDArray[np.int64]) -> Consensus:
         """The heaviest constrained consensus of a frame around a candidate.
@@ -71,7 +62,7 @@ class Verifier:
         the keys of such pairs (`Matches.keys`), sorted.
         """
         unit = np.array(candidate.unit)
-        numbers = self.neighbourhood(unit, float(view.way_rad.max(initial=0.0)) + self._reach_m / EARTH_RADIUS_M)
+        numbers = self.grid.within(unit, float(view.way_rad.max(initial=0.0)) + self._reach_m / EARTH_RADIUS_M)
         offsets, angle_deg = offsets_from(unit, candidate.heading_deg, self._catalogue, numbers)
         low, high = view.ground_m.min(axis=0) - self._reach_m, view.ground_m.max(axis=0) + self._reach_m
         seen = ((offsets > low) & (offsets < high)).all(axis=1)

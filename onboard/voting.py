@@ -21,7 +21,7 @@ HEADING_BINS = 36
 # and takes the bin's heading for its own, so that right matches agree on the place better than their orientations do.
 _NEIGHBOUR_BINS = (-1, 0, 1)
 # Eight cubes by three headings see much the same proposals: so many bins are looked at for each candidate wanted.
-_BINS_A_CANDIDATE = 16
+_BINS_A_CANDIDATE = 8
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.int64)
 
 

@@ -59,7 +59,7 @@ class Gauge:
 
         def consensus(heading_deg: float) -> tuple[int, int]:
             reach_rad = float(view.way_rad.max(initial=0.0))
-            if len(view) < _FEWEST or len(self._verifier.neighbourhood(unit, reach_rad)) < _FEWEST:
+            if len(view) < _FEWEST or len(self._verifier.grid.within(unit, reach_rad)) < _FEWEST:
                 return 0, 0
             # No pair is called worldwide nearest: what counts here is the picture, not the search.
             candidate = Candidate(tuple(unit.tolist()), heading_deg % 360.0, 0)

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as hnp
 
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status
-from onboard.clock import Clock
 from onboard.geodesy import distance_m, ecef_from_geodetic
 from onboard.images import read_image
+from onboard.judgement import judge
 from onboard.pack import open_pack
 from tests.look import look
 
@@ -164,11 +164,11 @@ def test_two_far_places_are_ambiguous(localizer: Localizer, blue_marble: Path) -
     best, *_ = localizer.hypotheses(localizer.view(frame, localizer.camera, 700e3), localizer.camera, known)
     assert best.pose is not None
     elsewhere = replace(best, pose=replace(best.pose, position_ecef_m=-best.pose.position_ecef_m), score=best.score - 1)
-    assert localizer._judge([best, elsewhere], None, Clock(None)).status is Status.AMBIGUOUS
+    assert judge([best, elsewhere], localizer.acceptance, 25e3, None, {}).status is Status.AMBIGUOUS
     beside = replace(
         best, pose=replace(best.pose, position_ecef_m=best.pose.position_ecef_m + 1e4), score=best.score - 1
     )
-    assert localizer._judge([best, beside], None, Clock(None)).status is Status.FIX
+    assert judge([best, beside], localizer.acceptance, 25e3, None, {}).status is Status.FIX
 
 
 @pytest.mark.real

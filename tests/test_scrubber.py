@@ -37,8 +37,8 @@ def test_sound_memory_stays_sound(fresh: Localizer) -> None:
 
 
 def test_every_array_is_watched(fresh: Localizer, rng: np.random.Generator) -> None:
-    arrays = {**arrays_of(fresh.catalogue), **arrays_of(fresh._verifier), **index_arrays(fresh._index)}
-    assert {"Catalogue.lat_deg", "Catalogue.unit", "Verifier.by_z", "faiss coarse centroids"} <= set(arrays)
+    arrays = {**arrays_of(fresh.catalogue), **arrays_of(fresh._verifier.grid), **index_arrays(fresh._index)}
+    assert {"Catalogue.lat_deg", "Catalogue.unit", "LandmarkGrid.order", "faiss coarse centroids"} <= set(arrays)
     lists = [name for name in arrays if name.startswith("faiss list")]
     assert len(lists) == 2 * np.count_nonzero(fresh.catalogue.list_sizes)
     others = [name for name in arrays if name not in lists]
