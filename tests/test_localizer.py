@@ -12,6 +12,9 @@ from hypothesis.extra import numpy as hnp
 
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status
+from onboard.acceptance import Acceptance
+from onboard.clock import Clock
+from onboard.evidence import Evidence
 from onboard.geodesy import distance_m, ecef_from_geodetic
 from onboard.images import read_image
 from onboard.judgement import judge
@@ -169,6 +172,23 @@ def test_two_far_places_are_ambiguous(localizer: Localizer, blue_marble: Path) -
         best, pose=replace(best.pose, position_ecef_m=best.pose.position_ecef_m + 1e4), score=best.score - 1
     )
     assert judge([best, beside], localizer.acceptance, 25e3, None, {}).status is Status.FIX
+
+
+def test_verification_stops_when_a_place_is_certain(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    certain = localizer.examine(frame)
+    assert certain.fix.status is Status.FIX and len(certain.agreements) < localizer.search.candidates / 4
+    known = certain.known
+    assert certain.view is not None and certain.camera is not None and known is not None
+    asked = localizer.acceptance
+    try:
+        localizer.acceptance = Acceptance.none(asked.limit)
+        doubtful = Evidence(Clock(None))
+        localizer.hypotheses(certain.view, certain.camera, known, doubtful)
+    finally:
+        localizer.acceptance = asked
+    assert len(doubtful.agreements) > 2 * len(certain.agreements)
+    assert doubtful.hypotheses[0].score == pytest.approx(certain.hypotheses[0].score)
 
 
 @pytest.mark.real
