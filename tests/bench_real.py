@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from onboard import Localizer, Status, default_pack, load_camera
+from onboard.describer import PatchNetwork
 from onboard.geodesy import distance_m, geodetic_from_ecef
 from onboard.images import read_image
 
@@ -22,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pack", type=Path, default=default_pack())
+    parser.add_argument("--network", type=Path, help="describes frames in place of the pack's own (INT8, say)")
     parser.add_argument("--json", type=Path, help="write one record a frame there")
     arguments = parser.parse_args()
     localizers: dict[str, Localizer] = {}
@@ -32,6 +34,8 @@ def main() -> None:
         name = row["camera"]
         if name not in localizers:
             localizers[name] = Localizer(arguments.pack, load_camera(arguments.folder / name))
+            if arguments.network is not None:
+                localizers[name].describer = PatchNetwork(arguments.network)
         records.append(measure(localizers[name], arguments.folder, row))
         print(records[-1], flush=True)
     if arguments.json:
