@@ -39,3 +39,8 @@ class Evidence:
     hypotheses: Sequence[Hypothesis] = ()
     others: Sequence[Hypothesis] = ()
     fix: Fix = field(default_factory=lambda: no_fix(Status.BAD_FRAME, "not looked at yet"))
+
+    @property
+    def places(self) -> list[Hypothesis]:
+        """Hypotheses and others, best score first."""
+        return sorted([*self.hypotheses, *self.others], key=lambda hypothesis: -hypothesis.score)

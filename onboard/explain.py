@@ -139,7 +139,7 @@ def _place(agreement: Consensus, hypothesis: Hypothesis | None) -> Place:
     held = hypothesis if pose is not None else None
     return Place(
         lat, lon, heading, candidate.votes, len(agreement.matches), int(agreement.agree.sum()),
-        float(agreement.weight[agreement.agree].sum()), held.inliers if held else None, held.score if held else None,
+        agreement.support, held.inliers if held else None, held.score if held else None,
     )  # fmt: skip
 
 

@@ -119,10 +119,9 @@ class Localizer:
         evidence = self._examined(
             Evidence(Clock(deadline_ms), thorough=True), frame, timestamp_ns, lambda: self.knowledge(altitude_m)
         )
-        places = (place for place in (*evidence.hypotheses, *evidence.others) if place.pose)
+        places = tuple(place for place in evidence.places if place.pose)
         return Sighting(
-            evidence.fix, tuple(sorted(places, key=lambda place: -place.score)), evidence.view, evidence.camera,
-            evidence.known, evidence.worldwide,
+            evidence.fix, places, evidence.view, evidence.camera, evidence.known, evidence.worldwide
         )  # fmt: skip
 
     def check(self, sighting: Sighting, candidates: Sequence[Candidate]) -> list[Hypothesis]:
@@ -139,8 +138,8 @@ class Localizer:
     def verified(self, view: View, camera: Camera, known: PoseKnowledge) -> list[Hypothesis]:
         """`hypotheses`, but all of the verified candidates and not the best few, as a tracker sees them."""
         evidence = Evidence(Clock(None), thorough=True)
-        found = self.hypotheses(view, camera, known, evidence)
-        return sorted([*found, *evidence.others], key=lambda hypothesis: -hypothesis.score)
+        self.hypotheses(view, camera, known, evidence)
+        return evidence.places
 
     def _examined(
         self, evidence: Evidence, frame: Any, timestamp_ns: int | None, knowledge: Callable[[], PoseKnowledge]

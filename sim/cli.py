@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from onboard import plugins
 from onboard.errors import MissingPackageError
+from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
 from sim.errors import SimError
 from sim.hil_cli import add_hil
 from sim.pointing import add_pointing_options, pointing_of
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from onboard.mission import Mission
-    from sim.crew import Crew
     from sim.scenario import Scenario
     from sim.texture import Mosaic
 
@@ -62,9 +62,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
     run.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
     add_pointing_options(run)
-    hands = run.add_mutually_exclusive_group()
-    hands.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
-    hands.add_argument("--scheduler", metavar="ADDR", help="a Dask cluster does the work, such as tcp://host:8786")
+    add_crew_options(run)
     run.add_argument("--keep-frames", action="store_true", help="all (default: those of wrong fixes, and 60 others)")
     run.add_argument("--json", action="store_true", help="the statistics on stdout")
     run.set_defaults(run=run_campaign_verb)
@@ -96,7 +94,9 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
     scenario = _scenario(arguments, options, mission, mosaic)
     config = configuration(scenario, arguments.mosaic, pack_identity(pack))
     opened = partial(Localizer, pack, mission.camera)
-    statistics = run_campaign(scenario, mosaic, opened, arguments.out, config, _crew(arguments), arguments.keep_frames)
+    statistics = run_campaign(
+        scenario, mosaic, opened, arguments.out, config, crew_of(arguments), arguments.keep_frames
+    )
     if arguments.json:
         print(json.dumps(statistics))
     print(table(statistics), file=sys.stderr)
@@ -113,10 +113,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
             raise SimError(f"--{name.replace('_', '-')} is for --scenario {users}, not {arguments.scenario}")
     if arguments.scenario not in ("orbit", "orbits") and (arguments.attitude or arguments.tumble_deg_s):
         raise SimError(f"--attitude and --tumble-deg-s are for --scenario orbit or orbits, not {arguments.scenario}")
-    if arguments.seed < 0:
-        raise SimError(f"seed {arguments.seed} is negative")
-    if arguments.workers is not None and arguments.workers < 1:
-        raise SimError(f"--workers {arguments.workers}: at least one is needed")
+    require_seed_and_workers(arguments)
     given = {name: getattr(arguments, name) for name in own}
     return {name: own[name] if value is None else value for name, value in given.items()}
 
@@ -147,12 +144,6 @@ def _scenario(
     if arguments.scenario == "land":
         return LandScenario(mission, options["frames"], seed, ground, begin, options["clouds"])
     return RejectScenario(mission, options["frames"], seed, ground, begin)
-
-
-def _crew(arguments: argparse.Namespace) -> "Crew":
-    from sim.crew import DaskCrew, LocalCrew
-
-    return LocalCrew(arguments.workers) if arguments.scheduler is None else DaskCrew(arguments.scheduler)
 
 
 def utc_time(text: str) -> "np.datetime64":

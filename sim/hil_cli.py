@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onboard import plugins
 from onboard.errors import MissingPackageError
+from sim.crew_options import require_seed_and_workers
 from sim.errors import SimError
 from sim.pointing import add_pointing_options, pointing_of
 
@@ -41,10 +42,7 @@ def run_hil_verb(arguments: argparse.Namespace) -> int:
     for name in ("timeout_s", "restart_s"):
         if not getattr(arguments, name) > 0:
             raise SimError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must be positive")
-    if arguments.seed < 0:
-        raise SimError(f"seed {arguments.seed} is negative")
-    if arguments.workers is not None and arguments.workers < 1:
-        raise SimError(f"--workers {arguments.workers}: at least one is needed")
+    require_seed_and_workers(arguments)
     try:
         # Here and not above: `nadir localize` must start without astropy and ZeroMQ.
         from onboard.mission import load_mission

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onboard import plugins
 from onboard.errors import MissingPackageError
-from sim.errors import SimError
+from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
 from sim.pointing import add_pointing_options, pointing_of
 
 
@@ -30,9 +30,7 @@ def add_track(actions: argparse._SubParsersAction) -> None:
         "--mirrored", action="store_true", help="mirror every frame: nothing can be found, a state is wrong"
     )
     add_pointing_options(verb)
-    hands = verb.add_mutually_exclusive_group()
-    hands.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
-    hands.add_argument("--scheduler", metavar="ADDR", help="a Dask cluster does the work, such as tcp://host:8786")
+    add_crew_options(verb)
     verb.add_argument("--json", action="store_true", help="the statistics on stdout")
     verb.set_defaults(run=run_track_verb)
 
@@ -40,10 +38,7 @@ def add_track(actions: argparse._SubParsersAction) -> None:
 def run_track_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any state was wrong."""
     began = time.monotonic()
-    if arguments.seed < 0:
-        raise SimError(f"seed {arguments.seed} is negative")
-    if arguments.workers is not None and arguments.workers < 1:
-        raise SimError(f"--workers {arguments.workers}: at least one is needed")
+    require_seed_and_workers(arguments)
     try:
         # Here and not above: `nadir localize` must start without astropy.
         from functools import partial
@@ -53,7 +48,6 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
         from onboard.pack import default_pack, open_pack
         from sim.cli import utc_time
         from sim.configuration import configuration, pack_identity
-        from sim.crew import DaskCrew, LocalCrew
         from sim.flight_scenario import draw_orbits
         from sim.track_campaign import run_track_campaign, track_table
     except ModuleNotFoundError as error:
@@ -72,7 +66,7 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
         "command": "track",
         "mirrored": arguments.mirrored,
     }
-    crew = LocalCrew(arguments.workers) if arguments.scheduler is None else DaskCrew(arguments.scheduler)
+    crew = crew_of(arguments)
     statistics = run_track_campaign(
         scenario,
         mosaic,
