@@ -13,6 +13,7 @@ from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.encoder import luminance
 from onboard.errors import ImageError
+from onboard.ground_plane import GroundPlane
 from onboard.rectify import rectifier
 
 TABLE = "frames.csv"
@@ -41,7 +42,7 @@ class Frame:
     def picture(self, gsd_m: float) -> Picture:
         """The ground it shows at gsd_m metres a pixel, rectified at its altitude, image up staying up."""
         rgb = self.rgb()
-        seen = rectifier(self.camera.scaled_to(rgb.shape[1], rgb.shape[0]), self.altitude_m, gsd_m)(rgb)
+        seen = rectifier(self.camera.scaled_to(rgb.shape[1], rgb.shape[0]), GroundPlane(self.altitude_m), gsd_m)(rgb)
         return Picture(luminance(seen.image), seen.mask, seen.gsd_m, seen.centre_px)
 
 

@@ -11,8 +11,9 @@ from onboard.camera import Camera
 from onboard.describer import Keypoints
 from onboard.features import RIM_PX, detect, equalised, luminance, shrink_mask
 from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
+from onboard.ground_plane import GroundPlane
 from onboard.patches import PATCH_PX, patches_at
-from onboard.rectify import ground_to_camera, rectifier
+from onboard.rectify import rectifier
 
 # Room around a patch for the shifts of training.
 MARGIN_PX = 2
@@ -77,12 +78,12 @@ def pairs_of_frame(
     by the true rays.
     """
     gsd_m = chart.local.gsd_m
-    seen = rectifier(camera, nominal_altitude_m, gsd_m)(frame)
+    seen = rectifier(camera, GroundPlane(nominal_altitude_m), gsd_m)(frame)
     grey = luminance(seen.image, seen.mask)
     xy, angle_deg, size_px = _arrays(detect(equalised(grey), shrink_mask(seen.mask, RIM_PX), limit))
     if not len(xy) or not len(chart.xy):
         return None
-    pixels = camera.project(ground_to_camera(seen.ground_m(xy.astype(np.float64)), nominal_altitude_m))
+    pixels = camera.project(seen.plane.to_camera(seen.ground_m(xy.astype(np.float64))))
     ground = intersect_ellipsoid(truth.position_ecef_m, camera.rays(pixels) @ truth.ecef_from_cam.T)
     lat, lon, _ = geodetic_from_ecef(ground)
     on_map = chart.local.pixels(lat, lon)

@@ -49,7 +49,7 @@ def _score(job: tuple[tuple[float, float], int]) -> float:
     localizer: Localizer = _worker["localizer"]
     known = localizer.knowledge()
     rectified = mirrored_view(_worker["mosaic"], localizer, place, np.random.default_rng(seed))
-    view = localizer.view_of_rectified(rectified, localizer.camera, known.altitude_m)
+    view = localizer.view_of_rectified(rectified, localizer.camera)
     found = localizer.hypotheses(view, localizer.camera, known)
     return found[0].score if found else 0.0
 
@@ -58,10 +58,10 @@ def mirrored_view(
     mosaic: Mosaic, localizer: Localizer, place: tuple[float, float], rng: np.random.Generator
 ) -> Rectified:
     """What the mission's camera would see of mirrored land, rectified: any heading, another contrast, some noise."""
-    known = localizer.knowledge()
-    shape = rectifier(localizer.camera, known.altitude_m, localizer.mission.gsd_m)
+    shape = rectifier(localizer.camera, localizer.knowledge().plane, localizer.mission.gsd_m)
     height, width = shape.mask.shape
-    half = int(np.ceil(np.hypot(height, width) / 2)) + 2
+    right, down = np.maximum(shape.centre_px, np.array([width, height]) - shape.centre_px)
+    half = int(np.ceil(np.hypot(right, down))) + 2
     local = read_map(mosaic, place, localizer.mission.gsd_m, half, half)
     assert local is not None, "places are drawn from land"
     turn = cv2.getRotationMatrix2D((float(half), float(half)), float(rng.uniform(0, 360)), 1.0)
@@ -69,4 +69,4 @@ def mirrored_view(
     picture = cv2.warpAffine(local.rgb[:, ::-1], turn, (width, height), flags=cv2.INTER_LINEAR)
     level = (picture / 255.0) ** rng.uniform(0.6, 1.4) @ rng.dirichlet([3, 3, 3], size=3).T
     noisy = level * 200 + 20 + rng.normal(0, rng.uniform(0.5, 3), level.shape)
-    return Rectified(noisy.clip(0, 255).astype(np.uint8), shape.mask, shape.gsd_m, shape.centre_px)
+    return Rectified(noisy.clip(0, 255).astype(np.uint8), shape.mask, shape.gsd_m, shape.centre_px, shape.plane)

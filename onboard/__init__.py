@@ -18,7 +18,7 @@ from onboard.errors import (
     NadirError,
     PackError,
 )
-from onboard.fix import Attitude, Fix, Prior, Status
+from onboard.fix import Attitude, Fix, Prior, Status, Vertical
 from onboard.localizer import Localizer, localize
 from onboard.orbit_state import OrbitState, TrackStatus
 from onboard.pack import default_pack
@@ -42,6 +42,7 @@ __all__ = [
     "Status",
     "TrackStatus",
     "Tracker",
+    "Vertical",
     "default_pack",
     "load_camera",
     "localize",

@@ -11,7 +11,7 @@ from onboard.camera_files import load_camera
 from onboard.errors import ImageError, UsageError
 from onboard.explain_drawing import Picture
 from onboard.explain_page import Page
-from onboard.fix import Fix, Status
+from onboard.fix import Fix, Status, Vertical
 from onboard.images import image_paths, read_image
 from onboard.localizer import Localizer
 from onboard.pack import default_pack
@@ -27,6 +27,14 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
     parser.add_argument("--camera", help="camera file (default: the pack's)")
     parser.add_argument("--altitude-km", type=_altitude, help="height above the ellipsoid (default: the mission's)")
+    parser.add_argument("--off-nadir-deg", type=_angle, metavar="T", help="tilt of the camera (default: the mission's)")
+    parser.add_argument(
+        "--off-nadir-direction-deg", type=_angle, metavar="D",
+        help="where the ground recedes towards the horizon, clockwise from the picture's up (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--off-nadir-sigma-deg", type=_angle, metavar="S", help="1-sigma of the tilt (default: the mission's pointing)"
+    )
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
     parser.add_argument("--explain", type=Path, metavar="DIR", help="write there what was seen in each image, and why")
     parser.add_argument("--mosaic", type=Path, metavar="F.tif", help="with --explain: draw this map beside the frame")
@@ -40,15 +48,40 @@ def _altitude(text: str) -> float:
     return value
 
 
+def _angle(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text}: must be degrees")
+    return value
+
+
+def _require_tilt(arguments: argparse.Namespace) -> None:
+    off, sigma = arguments.off_nadir_deg, arguments.off_nadir_sigma_deg
+    if off is None and (arguments.off_nadir_direction_deg is not None or sigma is not None):
+        raise UsageError("--off-nadir-direction-deg and --off-nadir-sigma-deg describe a tilt: add --off-nadir-deg")
+    if (off is not None and not 0 <= off < 90) or (sigma is not None and sigma <= 0):
+        raise UsageError("--off-nadir-deg must be 0 to 90, --off-nadir-sigma-deg above 0")
+
+
+def _vertical(arguments: argparse.Namespace, pointing_sigma_deg: float) -> Vertical | None:
+    off, sigma = arguments.off_nadir_deg, arguments.off_nadir_sigma_deg
+    if off is None:
+        return None
+    sigma_rad = math.radians(pointing_sigma_deg if sigma is None else sigma)
+    return Vertical.off_nadir(off, arguments.off_nadir_direction_deg or 0.0, sigma_rad)
+
+
 def run(arguments: argparse.Namespace) -> int:
     if arguments.mosaic and not arguments.explain:
         raise UsageError("--mosaic draws the map of an explanation: add --explain DIR")
+    _require_tilt(arguments)
     paths = list(image_paths(arguments.images))
     camera = load_camera(arguments.camera) if arguments.camera else None
     localizer = Localizer(arguments.pack or default_pack(), camera)
     altitude_m = None
     if arguments.altitude_km is not None:
         altitude_m = (arguments.altitude_km * 1e3, _ALTITUDE_SIGMA * arguments.altitude_km * 1e3)
+    vertical = _vertical(arguments, localizer.mission.pointing_sigma_deg)
     page = _page(arguments, localizer) if arguments.explain else None
     failures = 0
     progress = Progress(len(paths))
@@ -61,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"nadir: {error}", file=sys.stderr)
             failures += 1
             continue
-        evidence = localizer.examine(frame, altitude_m=altitude_m)
+        evidence = localizer.examine(frame, altitude_m=altitude_m, vertical=vertical)
         fix = evidence.fix
         if page is not None:
             page.write(path, frame, evidence)

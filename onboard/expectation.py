@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance, fit_acceptance
 from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned
+from onboard.ground_plane import GroundPlane
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.voting import Candidate
 
@@ -67,6 +68,8 @@ class Expectation:
         if sighting.view is None or self._chance is None:
             return None
         candidates = looks(position_ecef_m, covariance_m2, heading_deg)
+        if sighting.known is not None:
+            candidates = [_aimed(candidate, sighting.known.plane) for candidate in candidates]
         if not candidates:
             return None
         best = max(self._checker.check(sighting, candidates), key=lambda hypothesis: hypothesis.score)
@@ -74,8 +77,15 @@ class Expectation:
         return best if best.pose is not None and chance <= self._limit else None
 
 
+def _aimed(over: Candidate, plane: GroundPlane) -> Candidate:
+    """What a camera over a place looks at."""
+    unit, heading_deg = plane.aim(over.unit, over.heading_deg)
+    return _candidate(unit, heading_deg)
+
+
 def looks(position_ecef_m: Array, covariance_m2: Array, heading_deg: float) -> list[Candidate]:
-    """Candidates that cover the horizontal ellipse of a predicted position; none when it is too large for that."""
+    """Nadir points and headings that cover the horizontal ellipse of a predicted position; none when it is too large
+    for that."""
     up = position_ecef_m / np.linalg.norm(position_ecef_m)
     lat, lon = np.degrees(np.arcsin(up[2])), np.degrees(np.arctan2(up[1], up[0]))
     level = ecef_from_ned(lat, lon)[:, :2]

@@ -31,6 +31,23 @@ class Attitude:
 
 
 @dataclass(frozen=True)
+class Vertical:
+    """Known direction of the local vertical, as a horizon sensor or the camera's mounting tells it: ``down_cam``, the
+    geodetic down at the camera in its axes (+x right, +y down the picture, +z forward), and its sigma per axis."""
+
+    down_cam: tuple[float, float, float]
+    sigma_rad: float
+
+    @classmethod
+    def off_nadir(cls, off_nadir_deg: float, direction_deg: float, sigma_rad: float) -> "Vertical":
+        """Of a camera whose axis is ``off_nadir_deg`` off the nadir; direction_deg: where in the picture the ground
+        recedes towards the horizon, clockwise from the picture's up."""
+        off, direction = np.radians([off_nadir_deg, direction_deg])
+        x, y = -np.sin(off) * np.sin(direction), np.sin(off) * np.cos(direction)
+        return cls((float(x), float(y), float(np.cos(off))), sigma_rad)
+
+
+@dataclass(frozen=True)
 class Prior:
     """Known place of the nadir point, and its sigma."""
 

@@ -24,22 +24,25 @@ def fit_hypothesis(
     candidate, matches, agree = consensus.candidate, consensus.matches, consensus.agree
     x, y, z = candidate.unit
     lat, lon = float(np.degrees(np.arcsin(np.clip(z, -1, 1)))), float(np.degrees(np.arctan2(y, x)))
-    position = ecef_from_geodetic(lat, lon, known.altitude_m)
-    rotation = ecef_from_nadir_camera(lat, lon, candidate.heading_deg)
+    plane, level = view.plane, ecef_from_nadir_camera(lat, lon, candidate.heading_deg)
+    position = ecef_from_geodetic(lat, lon) + level @ plane.camera_m
+    rotation = level @ plane.level_from_cam
     pixels, points = view.pixels[matches.feature], _points(catalogue, matches.landmark)
-    pixel = gsd_m * camera.fx / known.altitude_m  # frame pixels in one of the catalogue's
+    # From pixels of the frame to those of the catalogue, feature by feature: what is far or seen aslant weighs less.
+    slope = gsd_m * camera.fx * plane.slope(view.ground_m[matches.feature])
+    to_catalogue: Array = np.linalg.inv(slope).astype(np.float64)
     pose = None
     for _ in range(_REFINEMENTS):
         if agree.sum() < FEWEST_INLIERS:
             return Hypothesis(candidate, None, 0, 0.0, agreeing=matches[agree])
-        sigma_px = _LANDMARK_SIGMA_PX * pixel
-        pose = solve_pose(camera, pixels[agree], points[agree], position, rotation, sigma_px, known)
+        per_sigma = to_catalogue[agree] / _LANDMARK_SIGMA_PX
+        pose = solve_pose(camera, pixels[agree], points[agree], position, rotation, per_sigma, known)
         if pose is None:
             return Hypothesis(candidate, None, 0, 0.0, agreeing=matches[agree])
         position, rotation = pose.position_ecef_m, pose.ecef_from_cam
         with np.errstate(invalid="ignore"):
-            off = np.linalg.norm(camera.project((points - position) @ rotation) - pixels, axis=1)
-            close = off < _TIGHT_PX * pixel
+            off = camera.project((points - position) @ rotation) - pixels
+            close = np.linalg.norm(np.einsum("nij,nj->ni", to_catalogue, off), axis=1) < _TIGHT_PX
         if (close == agree).all():
             break
         agree = close

@@ -18,7 +18,7 @@ from onboard.describer import describer_of
 from onboard.errors import PackError
 from onboard.evidence import Evidence
 from onboard.features import RIM_PX, extract, shrink_mask
-from onboard.fix import Attitude, Fix, Prior, Status, no_fix
+from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
 from onboard.geodesy import (
     EARTH_RADIUS_M,
     unit_from_latlon,
@@ -32,7 +32,7 @@ from onboard.landmarks import Catalogue, search_index
 from onboard.matches import Matches, View, view_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.pose import PoseKnowledge
-from onboard.rectify import Rectified, ground_to_camera, rectifier
+from onboard.rectify import Rectified, rectifier
 from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
 from onboard.verification import Consensus, Verifier
@@ -79,16 +79,18 @@ class Localizer:
         altitude_m: tuple[float, float] | None = None,
         attitude: Attitude | None = None,
         prior: Prior | None = None,
+        vertical: Vertical | None = None,
         deadline_ms: float | None = None,
     ) -> Fix:
         """Where the camera was when it took ``frame``: uint8, H×W×3 RGB or H×W.
 
-        altitude_m: height above the ellipsoid and its sigma, the mission's when None. attitude and prior enter as
-        weighted residuals. Past ``deadline_ms`` the answer is TIMEOUT. Never raises; see `Fix` for the fields.
+        altitude_m: height above the ellipsoid and its sigma; vertical: where down is; the mission's when None, but that
+        attitude and prior together tell the vertical. All enter as weighted residuals. Past ``deadline_ms`` the answer
+        is TIMEOUT. Never raises; see `Fix` for the fields.
         """
         return self.examine(
             frame, timestamp_ns=timestamp_ns, altitude_m=altitude_m, attitude=attitude, prior=prior,
-            deadline_ms=deadline_ms,
+            vertical=vertical, deadline_ms=deadline_ms,
         ).fix  # fmt: skip
 
     def examine(
@@ -99,12 +101,14 @@ class Localizer:
         altitude_m: tuple[float, float] | None = None,
         attitude: Attitude | None = None,
         prior: Prior | None = None,
+        vertical: Vertical | None = None,
         deadline_ms: float | None = None,
     ) -> Evidence:
         """`localize`, answered with all that was seen on the way; never raises either."""
         return self._examined(
-            Evidence(Clock(deadline_ms)), frame, timestamp_ns, lambda: self.knowledge(altitude_m, attitude, prior)
-        )
+            Evidence(Clock(deadline_ms)), frame, timestamp_ns,
+            lambda: self.knowledge(altitude_m, attitude, prior, vertical),
+        )  # fmt: skip
 
     def sight(
         self,
@@ -172,8 +176,8 @@ class Localizer:
             evidence.screening = screening(frame, camera)
             evidence.screening.refuse()
         with clock.stage("features"):
-            evidence.rectified = rectifier(camera, known.altitude_m, self.mission.gsd_m)(as_rgb(frame))
-            evidence.view = view = self.view_of_rectified(evidence.rectified, camera, known.altitude_m)
+            evidence.rectified = rectifier(camera, known.plane, self.mission.gsd_m)(as_rgb(frame))
+            evidence.view = view = self.view_of_rectified(evidence.rectified, camera)
         if len(view) < FEWEST_FEATURES:
             raise Rejected(Status.FEATURELESS, f"only {len(view)} features: cloud, open ocean or a closed cover")
         return judge(
@@ -226,19 +230,17 @@ class Localizer:
                 break
         return found
 
-    def view(self, frame: np.ndarray, camera: Camera, altitude_m: float) -> View:
-        """What a frame of ``camera`` shows from ``altitude_m``, on the catalogue's scale."""
-        return self.view_of_rectified(
-            rectifier(camera, altitude_m, self.mission.gsd_m)(as_rgb(frame)), camera, altitude_m
-        )
+    def view(self, frame: np.ndarray, camera: Camera, known: PoseKnowledge) -> View:
+        """What a frame of ``camera`` shows, on the catalogue's scale."""
+        return self.view_of_rectified(rectifier(camera, known.plane, self.mission.gsd_m)(as_rgb(frame)), camera)
 
-    def view_of_rectified(self, rectified: Rectified, camera: Camera, altitude_m: float) -> View:
+    def view_of_rectified(self, rectified: Rectified, camera: Camera) -> View:
         """The features of a rectified frame, and the camera pixels they came from."""
         seen = shrink_mask(rectified.mask, RIM_PX)
         features = extract(rectified.image, seen, self.describer, self.search.features)
         ground_m = rectified.ground_m(features.xy.astype(np.float64))
-        pixels = camera.project(ground_to_camera(ground_m, altitude_m))
-        return view_of(features, ground_m, pixels, _SPOT_PX * self.mission.gsd_m)
+        pixels = camera.project(rectified.plane.to_camera(ground_m))
+        return view_of(features, ground_m, pixels, _SPOT_PX * self.mission.gsd_m, rectified.plane)
 
     def _worldwide(self, view: View, prior: Prior | None) -> Matches:
         """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows."""
@@ -247,6 +249,7 @@ class Localizer:
         matches = Matches(feature, numbers.ravel())[numbers.ravel() >= 0]
         if prior is not None:
             reach = (5 * prior.sigma_m + self.search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
+            reach += view.plane.nadir_way_rad
             allowed = self.catalogue.unit[matches.landmark] @ unit_from_latlon(prior.lat_deg, prior.lon_deg) > np.cos(
                 min(reach, np.pi)
             )
@@ -265,9 +268,10 @@ class Localizer:
         altitude_m: tuple[float, float] | None = None,
         attitude: Attitude | None = None,
         prior: Prior | None = None,
+        vertical: Vertical | None = None,
     ) -> PoseKnowledge:
         """What the caller and the mission know together."""
-        return knowledge_of(self.mission, altitude_m, attitude, prior)
+        return knowledge_of(self.mission, altitude_m, attitude, prior, vertical)
 
 
 def _catalogue(pack: Pack) -> Catalogue:

@@ -1,4 +1,7 @@
-"""Matches between the features of a frame and landmarks, and the place and heading each of them proposes."""
+"""Matches between the features of a frame and landmarks, and the place and heading each of them proposes.
+
+The place is that of the view's aim, called the nadir here as it is for a camera looking straight down.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.features import Features
 from onboard.geodesy import EARTH_RADIUS_M, Array
+from onboard.ground_plane import GroundPlane
 from onboard.landmarks import Catalogue
 
 
@@ -14,10 +18,10 @@ from onboard.landmarks import Catalogue
 class View:
     """What a rectified frame shows: features, and where they lie on the ground.
 
-    ground_m (N, 2): metres right and down of the nominal nadir point; way_rad (N,): the same distance as an angle
-    at the Earth's centre; bearing_deg (N,): direction from the nadir, clockwise from image up; spot (N,) int64:
-    the patch of ground a feature lies in, so that a clump of keypoints counts as one witness; pixels (N, 2):
-    the features in the camera's own pixels.
+    ground_m (N, 2): metres right and down of the point that the camera's axis meets, the aim of ``plane`` (looking
+    straight down: the nadir point); way_rad (N,): the same distance as an angle at the Earth's centre; bearing_deg
+    (N,): direction from the aim, clockwise from image up; spot (N,) int64: the patch of ground a feature lies in, so
+    that a clump of keypoints counts as one witness; pixels (N, 2): the features in the camera's own pixels.
     """
 
     features: Features
@@ -26,12 +30,13 @@ class View:
     bearing_deg: Array
     spot: NDArray[np.int64]
     pixels: Array
+    plane: GroundPlane
 
     def __len__(self) -> int:
         return len(self.features)
 
 
-def view_of(features: Features, ground_m: Array, pixels: Array, spot_m: float) -> View:
+def view_of(features: Features, ground_m: Array, pixels: Array, spot_m: float, plane: GroundPlane) -> View:
     """A View; ``spot_m`` is the side of the patches that count as one witness."""
     cell = np.floor(ground_m / spot_m).astype(np.int64)
     cell -= cell.min(axis=0, initial=0)
@@ -42,6 +47,7 @@ def view_of(features: Features, ground_m: Array, pixels: Array, spot_m: float) -
         np.degrees(np.arctan2(ground_m[:, 0], -ground_m[:, 1])),
         cell[:, 0] * 65536 + cell[:, 1],
         pixels,
+        plane,
     )
 
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.errors import MissionError
+from onboard.fix import Vertical
+from onboard.ground_plane import MAX_INCIDENCE_DEG, Direction, GroundPlane
 from onboard.omm import load_omm, omm_fields
 from onboard.strict_yaml import Section, number, span, text
 
@@ -30,8 +33,9 @@ class Orbit:
 class Mission:
     """One camera on one orbit.
 
-    pointing_sigma_deg: 1-sigma of the angle between camera axis and nadir, per axis; gsd_m: ground sampling
-    distance of the catalogue; false_fix_probability: the risk per frame that the operator accepts.
+    pointing_sigma_deg: 1-sigma of the angle between camera axis and where it should point, per axis; gsd_m: ground
+    sampling distance of the catalogue; false_fix_probability: the risk per frame that the operator accepts;
+    off_nadir_deg and off_nadir_direction_deg: how the camera is mounted (`Vertical.off_nadir`); 0: straight down.
     """
 
     name: str
@@ -43,11 +47,18 @@ class Mission:
     pack_mb: float
     latency_ms: float
     false_fix_probability: float
+    off_nadir_deg: float = 0.0
+    off_nadir_direction_deg: float = 0.0
 
     @property
     def altitude_m(self) -> float:
         """Nominal altitude: the middle of the range."""
         return sum(self.orbit.altitude_m) / 2
+
+    @property
+    def down_cam(self) -> Direction:
+        """Unit vector of local down in camera axes, as the camera is mounted."""
+        return Vertical.off_nadir(self.off_nadir_deg, self.off_nadir_direction_deg, np.inf).down_cam
 
 
 def load_mission(path: str | Path) -> Mission:
@@ -59,6 +70,8 @@ def load_mission(path: str | Path) -> Mission:
         orbit=_orbit(top.section("orbit"), Path(path).parent),
         latitude_band_deg=top.take("latitude_band_deg", span(-90, 90)),
         pointing_sigma_deg=top.take("pointing_sigma_deg", number(0.001, 30), 1.0),
+        off_nadir_deg=top.take("off_nadir_deg", number(0, 90), 0.0),
+        off_nadir_direction_deg=top.take("off_nadir_direction_deg", number(-360, 360), 0.0),
         gsd_m=top.take("gsd_m", number(1, 50_000)),
         false_fix_probability=top.take("false_fix_probability", number(1e-9, 0.1), 1e-4),
         **_budget(top.section("budget")),
@@ -66,6 +79,13 @@ def load_mission(path: str | Path) -> Mission:
     top.done()
     if mission.latitude_band_deg[1] - mission.latitude_band_deg[0] < 1:
         raise MissionError(f"{path}: latitude_band_deg spans less than a degree")
+    if "off_nadir_direction_deg" in top and "off_nadir_deg" not in top:
+        raise MissionError(f"{path}: off_nadir_direction_deg says where to a camera is tilted; give off_nadir_deg too")
+    if not GroundPlane(mission.orbit.altitude_m[1], mission.down_cam).usable:
+        raise MissionError(
+            f"{path}: off_nadir_deg: from {mission.orbit.altitude_m[1] / 1e3:g} km a camera {mission.off_nadir_deg:g} "
+            f"degrees off nadir looks {MAX_INCIDENCE_DEG:g} degrees or more off the ground's vertical: tilt it less"
+        )
     return mission
 
 
@@ -127,6 +147,8 @@ def mission_yaml(mission: Mission, camera_file: str) -> str:
         "orbit": orbit,
         "latitude_band_deg": list(mission.latitude_band_deg),
         "pointing_sigma_deg": mission.pointing_sigma_deg,
+        "off_nadir_deg": mission.off_nadir_deg,
+        "off_nadir_direction_deg": mission.off_nadir_direction_deg,
         "gsd_m": mission.gsd_m,
         "false_fix_probability": mission.false_fix_probability,
         "budget": {"pack_mb": mission.pack_mb, "latency_ms": mission.latency_ms},

@@ -1,6 +1,7 @@
 """Position and attitude from matched landmarks: Gauss-Newton on reprojection errors, with priors as residuals."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from onboard.camera import Camera
 from onboard.fix import Attitude, Prior
 from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, geodetic_from_ecef
+from onboard.ground_plane import STRAIGHT_DOWN, Direction, GroundPlane
 
 _ITERATIONS = 12
 _HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
@@ -25,14 +27,21 @@ class Pose:
 
 @dataclass(frozen=True)
 class PoseKnowledge:
-    """What is known beside the landmarks; sigmas are 1-sigma. pointing_sigma_rad: camera axis off the geodetic
-    nadir, per axis; attitude and prior only when the caller brought them."""
+    """What is known beside the landmarks; sigmas are 1-sigma. down_cam: unit vector of geodetic down in camera axes;
+    pointing_sigma_rad: of it, per axis, infinite where it says nothing beyond the attitude; attitude and prior only
+    when the caller brought them."""
 
     altitude_m: float
     altitude_sigma_m: float
     pointing_sigma_rad: float
     attitude: Attitude | None = None
     prior: Prior | None = None
+    down_cam: Direction = STRAIGHT_DOWN
+
+    @cached_property
+    def plane(self) -> GroundPlane:
+        """The ground as the camera is believed to see it."""
+        return GroundPlane(self.altitude_m, self.down_cam)
 
 
 def solve_pose(
@@ -41,13 +50,14 @@ def solve_pose(
     points_ecef_m: Array,
     start_position_ecef_m: Array,
     start_ecef_from_cam: Array,
-    sigma_px: float,
+    per_sigma: Array,
     known: PoseKnowledge,
 ) -> Pose | None:
     """Pose from pixels (N, 2) of points (N, 3), or None when the iteration does not settle on finite numbers.
 
-    Reweighted Gauss-Newton; the covariance is the inverse normal matrix, inflated by the residual variance when
-    the residuals are larger than ``sigma_px`` says (Triggs et al. 2000, section 8).
+    per_sigma (N, 2, 2), or (2, 2) for all: turns an error in pixels into sigmas. Reweighted Gauss-Newton; the
+    covariance is the inverse normal matrix, inflated by the residual variance when the residuals are larger than
+    ``per_sigma`` says (Triggs et al. 2000, section 8).
     """
     position, rotation = start_position_ecef_m.astype(float), start_ecef_from_cam.astype(float)
     lat, lon, _ = geodetic_from_ecef(position)
@@ -58,7 +68,7 @@ def solve_pose(
         told, told_by_move = _priors(position, rotation, axes, known)
         if not (np.isfinite(seen).all() and np.isfinite(told).all()):
             return None
-        seen, by_move = seen / sigma_px, by_move / sigma_px
+        seen, by_move = (per_sigma @ seen[..., None]).ravel(), (per_sigma @ by_move).reshape(-1, 6)
         length = np.linalg.norm(seen.reshape(-1, 2), axis=1)
         weight = np.repeat(np.minimum(1.0, _HUBER / np.maximum(length, 1e-9)), 2)
         normal = by_move.T @ (weight[:, None] * by_move) + told_by_move.T @ told_by_move
@@ -75,7 +85,7 @@ def solve_pose(
 def _reprojection(
     camera: Camera, pixels: Array, points: Array, position: Array, rotation: Array, axes: Array
 ) -> tuple[Array, Array]:
-    """Residuals (2N,) in pixels and their derivatives (2N, 6) by a move along ``axes`` and a turn about the
+    """Residuals (N, 2) in pixels and their derivatives (N, 2, 6) by a move along ``axes`` and a turn about the
     camera's axes: a camera turned by w sees a point x move by x × w."""
     points_cam = (points - position) @ rotation
     seen, by_point = camera.project_with_slope(points_cam)
@@ -83,27 +93,25 @@ def _reprojection(
     zero = np.zeros_like(x)
     by_turn = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
     by_move = -(rotation.T @ axes)
-    slopes = np.concatenate([by_point @ by_move, by_point @ by_turn], axis=2)
-    return (seen - pixels).ravel(), slopes.reshape(-1, 6)
+    return seen - pixels, np.concatenate([by_point @ by_move, by_point @ by_turn], axis=2)
 
 
 def _priors(position: Array, rotation: Array, axes: Array, known: PoseKnowledge) -> tuple[Array, Array]:
-    """Prior residuals in sigmas (K,) and their derivatives (K, 6), to first order in what is small: the camera's
-    axis off the nadir, the distance from ``axes``, and an attitude off the one told."""
+    """Prior residuals in sigmas (K,) and their derivatives (K, 6), to first order in what is small: what should be down
+    off the vertical, the distance from ``axes``, and an attitude off the one told."""
     lat, lon, alt = (float(value) for value in geodetic_from_ecef(position))
     radius = float(np.linalg.norm(position))
     residuals, slopes = [(alt - known.altitude_m) / known.altitude_sigma_m], np.zeros((1, 6))
     slopes[0, 2] = -1 / known.altitude_sigma_m
-    if known.attitude is None:
-        here = ecef_from_ned(lat, lon)
-        residuals += (here[:, :2].T @ rotation[:, 2] / known.pointing_sigma_rad).tolist()
-        pointing = np.zeros((2, 6))
-        # Moving north turns "down" backwards, which the axis then seems to point ahead of; turning about the camera's
-        # x moves its axis towards -y, about its y towards x.
-        pointing[0, 0] = pointing[1, 1] = 1 / radius
-        pointing[:, 3:5] = here[:, :2].T @ np.column_stack([-rotation[:, 1], rotation[:, 0]])
-        slopes = np.vstack([slopes, pointing / known.pointing_sigma_rad])
-    else:
+    here = ecef_from_ned(lat, lon)
+    residuals += (here[:, :2].T @ (rotation @ known.down_cam) / known.pointing_sigma_rad).tolist()
+    pointing = np.zeros((2, 6))
+    # Moving north turns "down" backwards, which what should be down then seems to point ahead of; a camera turned by w
+    # turns its down d by w × d.
+    pointing[0, 0] = pointing[1, 1] = 1 / radius
+    pointing[:, 3:] = here[:, :2].T @ rotation @ np.cross(np.eye(3), known.down_cam).T
+    slopes = np.vstack([slopes, pointing / known.pointing_sigma_rad])
+    if known.attitude is not None:
         told = matrix_from_quat(np.array(known.attitude.quat_ecef_from_cam_wxyz))
         residuals += (cv2.Rodrigues(told.T @ rotation)[0].ravel() / known.attitude.sigma_rad).tolist()
         slopes = np.vstack([slopes, np.eye(3, 6, 3) / known.attitude.sigma_rad])

@@ -142,7 +142,7 @@ def _mutual(
 def offsets_from(
     unit: Array, heading_deg: float, catalogue: Catalogue, numbers: NDArray[np.int64]
 ) -> tuple[Array, NDArray[np.float32]]:
-    """Where landmarks would appear to a camera over ``unit`` (3,) at a heading.
+    """Where landmarks would appear to a camera whose axis meets ``unit`` (3,), at a heading there.
 
     Returns ground offsets (K, 2), metres right and down, and the keypoint angles (K,) in degrees, [0, 360), as
     the rectified frame would show them.

@@ -5,7 +5,8 @@ with its ``seq``. Requests (any REQ or DEALER socket), all keys beyond the first
 
 * ``{"nadir": 1, "kind": "frame", "seq": 7, "encoding": "raw", "shape": [480, 640, 3], "dtype": "uint8",
   "timestamp_ns": ..., "altitude_m": [value, sigma], "attitude": {"quat_ecef_from_cam_wxyz": [w, x, y, z],
-  "sigma_rad": ...}, "prior": {"lat_deg": ..., "lon_deg": ..., "sigma_m": ...}, "deadline_ms": ...}``, then the pixels,
+  "sigma_rad": ...}, "prior": {"lat_deg": ..., "lon_deg": ..., "sigma_m": ...},
+  "vertical": {"down_cam": [x, y, z], "sigma_rad": ...}, "deadline_ms": ...}``, then the pixels,
   C order, RGB or grey; or ``"encoding": "jpeg"`` without shape and dtype, then the file. The deadline counts from the
   arrival at the server.
 * ``{"nadir": 1, "kind": "health", "seq": 8}``
@@ -31,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.errors import WireError
-from onboard.fix import Attitude, Fix, Prior, Status
+from onboard.fix import Attitude, Fix, Prior, Status, Vertical
 
 VERSION = 1
 LARGEST_BYTES = 256 * 2**20
@@ -184,6 +185,12 @@ def _prior(value: Any, where: str) -> Prior:
     return Prior(_number(lat, where), _number(lon, where), _number(sigma, where))
 
 
+def _vertical(value: Any, where: str) -> Vertical:
+    down, sigma = _named(value, ("down_cam", "sigma_rad"), where)
+    x, y, z = _numbers(down, 3, where)
+    return Vertical((x, y, z), _number(sigma, where))
+
+
 def _whole(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise ValueError(f"{where}: must be a whole number from 0, not {value!r}")
@@ -192,6 +199,7 @@ def _whole(value: Any, where: str) -> int:
 
 _KNOWN: dict[str, Callable[[Any, str], Any]] = {
     "timestamp_ns": _whole, "altitude_m": _altitude, "attitude": _attitude, "prior": _prior,
+    "vertical": _vertical,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.geodesy import unit_from_latlon
+from onboard.ground_plane import GroundPlane
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified, rectifier
 from onboard.verification import Verifier, distinct
@@ -43,7 +44,7 @@ class Gauge:
 
     def measure(self, frame: NDArray[np.uint8], truth: Truth) -> dict[str, float | list[float]]:
         """Measures of a frame (H, W, 3) uint8 RGB taken at ``truth``; plain numbers for JSON."""
-        rectified = rectifier(self.camera, truth.altitude_m, self.localizer.mission.gsd_m)(frame)
+        rectified = rectifier(self.camera, GroundPlane(truth.altitude_m), self.localizer.mission.gsd_m)(frame)
         return {
             **light_and_colour(rectified),
             "spectrum_slope": spectrum_slope(rectified.image, rectified.mask),
@@ -54,7 +55,7 @@ class Gauge:
     def _match(self, rectified: Rectified, truth: Truth) -> dict[str, float | list[float]]:
         """Keypoints, those mutually nearest to a landmark near by, and those that agree on the place: at the truth,
         and at wrong headings (median)."""
-        view = self.localizer.view_of_rectified(rectified, self.camera, truth.altitude_m)
+        view = self.localizer.view_of_rectified(rectified, self.camera)
         area = float(rectified.mask.sum()) / 1e3
 
         def consensus(heading_deg: float) -> tuple[int, int]:

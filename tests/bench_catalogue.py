@@ -93,7 +93,7 @@ def score(localizer: Localizer, pictures: list[np.ndarray], rows: list[dict[str,
         camera = localizer.camera.scaled_to(picture.shape[1], picture.shape[0])
         right = wrong = 0.0
         right_votes = other_votes = 0
-        for hypothesis in localizer.hypotheses(localizer.view(picture, camera, known.altitude_m), camera, known):
+        for hypothesis in localizer.hypotheses(localizer.view(picture, camera, known), camera, known):
             if hypothesis.pose is None:
                 continue
             lat, lon, _ = geodetic_from_ecef(hypothesis.pose.position_ecef_m)

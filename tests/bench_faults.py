@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from onboard import Fix, Localizer, Status, default_pack, load_camera
 from onboard.geodesy import distance_m
+from onboard.ground_plane import GroundPlane
 from onboard.images import read_image
 from onboard.landmarks import index_arrays
 from onboard.rectify import rectifier
@@ -139,7 +140,7 @@ def targets_of(localizer: Localizer, pack: Path) -> dict[str, Target]:
     arrays = {**arrays_of(localizer.catalogue), **arrays_of(localizer._verifier)}
     faiss_arrays = index_arrays(localizer._index)
     arrays |= {name: array for name, array in faiss_arrays.items() if "centroids" in name}
-    made = rectifier(localizer.camera, 405e3, localizer.mission.gsd_m)
+    made = rectifier(localizer.camera, GroundPlane(405e3), localizer.mission.gsd_m)
     arrays |= {"Rectifier.map_x (not scrubbed)": made.map_x, "Rectifier.mask (not scrubbed)": made.mask}
     targets: dict[str, Target] = {name: in_array(array) for name, array in arrays.items()}
     for kind in ("codes", "ids"):

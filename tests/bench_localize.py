@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from onboard import Localizer, default_pack, load_camera
 from onboard.geodesy import distance_m
+from onboard.ground_plane import GroundPlane
 from onboard.images import read_image
 from onboard.intake import as_rgb
 from onboard.rectify import rectifier
@@ -121,7 +122,7 @@ def compare_one(localizer: Localizer, baseline: ClassicalLocalizer, folder: Path
     cpu.append(time.process_time())
     start = time.perf_counter()
     camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
-    rectified = rectifier(camera, altitude_m, localizer.mission.gsd_m)(as_rgb(frame))
+    rectified = rectifier(camera, GroundPlane(altitude_m), localizer.mission.gsd_m)(as_rgb(frame))
     rectify_ms = (time.perf_counter() - start) * 1e3
     answer = baseline.localize(rectified)
     cpu_ms, classical_cpu_ms = np.diff([*cpu, time.process_time()]) * 1e3

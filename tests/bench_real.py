@@ -52,7 +52,7 @@ def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
     known = localizer.knowledge(altitude_m)
     camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
     best_right = best_wrong = most_votes_wrong = 0.0
-    view = localizer.view(frame, camera, known.altitude_m)
+    view = localizer.view(frame, camera, known)
     for hypothesis in localizer.hypotheses(view, camera, known):
         if hypothesis.pose is None:
             continue

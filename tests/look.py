@@ -10,11 +10,21 @@ from onboard.camera import Camera
 from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, geodetic_from_ecef, intersect_ellipsoid
 
 
-def look(mosaic: Path, camera: Camera, lat: float, lon: float, alt_m: float, heading_deg: float) -> np.ndarray:
-    """An RGB frame, nadir pointing, with other contrast than the map's; space black."""
+def look(
+    mosaic: Path,
+    camera: Camera,
+    lat: float,
+    lon: float,
+    alt_m: float,
+    heading_deg: float,
+    cam_tilt: np.ndarray | None = None,
+) -> np.ndarray:
+    """An RGB frame with other contrast than the map's; space black. cam_tilt (3, 3): rotation from camera axes to those
+    of a camera that looks straight down; None: it does."""
     with rasterio.open(mosaic) as raster:
         earth = np.moveaxis(raster.read(), 0, -1)
-    rays = camera.rays(camera.pixel_grid()) @ ecef_from_nadir_camera(lat, lon, heading_deg).T
+    rotation = ecef_from_nadir_camera(lat, lon, heading_deg) @ (np.eye(3) if cam_tilt is None else cam_tilt)
+    rays = camera.rays(camera.pixel_grid()) @ rotation.T
     ground = intersect_ellipsoid(ecef_from_geodetic(lat, lon, alt_m), rays)
     at_lat, at_lon, _ = geodetic_from_ecef(ground)
     x = (at_lon + 180) / 360 * earth.shape[1] - 0.5

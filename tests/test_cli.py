@@ -36,6 +36,16 @@ def test_json_lines(pack: Path, photos: Path, capsys: pytest.CaptureFixture) -> 
     assert dark["status"] == "DARK" and dark["lat_deg"] is None and dark["false_fix_probability"] is None
 
 
+def test_a_tilt_is_told(pack: Path, photos: Path, capsys: pytest.CaptureFixture) -> None:
+    """Told worse, a tilt of nothing leaves the fix wider; one past the horizon is refused."""
+    command = ["localize", "--json", "--pack", str(pack), str(photos / "a.png"), "--off-nadir-deg"]
+    for tilt in (["0"], ["0", "--off-nadir-direction-deg", "90", "--off-nadir-sigma-deg", "4"], ["75"]):
+        assert main([*command, *tilt]) == 0
+    usual, wide, beyond = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert usual["status"] == wide["status"] == "FIX" and wide["sigma_m"] > usual["sigma_m"]
+    assert beyond["status"] == "BAD_FRAME" and "passes the Earth by" in beyond["reason"]
+
+
 def test_text_and_standard_input(pack: Path, photos: Path) -> None:
     """As a process of its own: what a shell would see."""
     command = [sys.executable, "-m", "onboard.cli", "localize", "--pack", str(pack), "-"]
@@ -60,6 +70,8 @@ def test_one_bad_image_does_not_stop_the_others(pack: Path, photos: Path, capsys
         (["pack", "verify", "nowhere"], "nowhere: is no flight pack"),
         (["index", "build", "--mission", "m.yaml", "--mosaic", "f.tif", "--out", "p"], "m.yaml: cannot be read"),
         (["index", "georeference", "gone.jpg", "--bounds", "-180", "-90", "180", "90", "--out", "o.tif"], "gone.jpg"),
+        (["localize", "--off-nadir-direction-deg", "90", "x.png"], "add --off-nadir-deg"),
+        (["localize", "--off-nadir-deg", "95", "x.png"], "must be 0 to 90"),
         (["camera", "mask", "--camera", "c.yaml", "--out", "o.yaml", "x.png"], "c.yaml: cannot be read"),
     ],
 )

@@ -140,6 +140,17 @@ def test_missions_round_trip(mission_file: Path, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(mission_yaml(mission, str(mission_file.parent / "camera.yaml")))
     again = load_mission(tmp_path / "m.yaml")
     assert (again.orbit, again.latitude_band_deg, again.gsd_m) == (mission.orbit, mission.latitude_band_deg, 7400)
+    assert again.down_cam == (0, 0, 1)
+
+
+def test_a_mission_mounts_its_camera(mission_file: Path, tmp_path: Path) -> None:
+    text = MISSION.replace("camera.yaml", str(mission_file.parent / "camera.yaml"))
+    (tmp_path / "m.yaml").write_text(text + "off_nadir_deg: 30\noff_nadir_direction_deg: 90\n")
+    mission = load_mission(tmp_path / "m.yaml")
+    # The ground recedes to the right: the nadir lies to the left.
+    np.testing.assert_allclose(mission.down_cam, [-0.5, 0, np.sqrt(0.75)], atol=1e-12)
+    (tmp_path / "again.yaml").write_text(mission_yaml(mission, str(mission_file.parent / "camera.yaml")))
+    assert load_mission(tmp_path / "again.yaml").down_cam == mission.down_cam
 
 
 @pytest.mark.parametrize(
@@ -153,6 +164,9 @@ def test_missions_round_trip(mission_file: Path, tmp_path: Path) -> None:
         ("[10, 50]", "[10, 150]", "outside"),
         ("camera: camera.yaml", "camera: gone.yaml", "gone.yaml"),
         ("budget: {pack_mb: 4}", "budget: 4", "must be a mapping"),
+        ("gsd_m: 7400", "gsd_m: 7400\noff_nadir_deg: 55", "off_nadir_deg: from 710 km a camera 55 degrees off nadir"),
+        ("gsd_m: 7400", "gsd_m: 7400\noff_nadir_deg: steep", ":8: off_nadir_deg: must be a number"),
+        ("gsd_m: 7400", "gsd_m: 7400\noff_nadir_direction_deg: 90", "give off_nadir_deg too"),
     ],
 )
 def test_mistyped_missions_name_key_and_line(mission_file: Path, old: str, new: str, says: str) -> None:

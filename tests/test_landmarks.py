@@ -10,6 +10,7 @@ from onboard.acceptance import Acceptance, fit_acceptance
 from onboard.describer import RootSift
 from onboard.features import Features, extract
 from onboard.geodesy import EARTH_RADIUS_M, azimuth_deg, destination, distance_m, unit_from_latlon
+from onboard.ground_plane import GroundPlane
 from onboard.landmarks import Catalogue, search_index, to_arrays
 from onboard.matches import Matches, View, view_of
 from onboard.verification import Verifier, best_similarity, distinct
@@ -43,7 +44,8 @@ def world(lat: float, lon: float, heading: float, rng: np.random.Generator) -> t
         ground.astype(np.float32) / 930, angle.astype(np.float32), np.full(count, 3.0, np.float32),
         np.ones(count, np.float32), descriptors[:count],
     )  # fmt: skip
-    return view_of(features, ground, ground, 8 * 930.0), Catalogue.from_arrays({**places, **codes}, BAND)
+    view = view_of(features, ground, ground, 8 * 930.0, GroundPlane(405e3))
+    return view, Catalogue.from_arrays({**places, **codes}, BAND)
 
 
 PLACES = [(0.0, 0.0, 0.0), (47.0, 179.9, 123.0), (-33.0, -180.0, 300.0), (81.0, 20.0, 45.0), (-82.0, -75.0, 200.0)]

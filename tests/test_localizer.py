@@ -4,6 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import onboard
-from onboard import Attitude, Fix, Localizer, Prior, Status
+from onboard import Attitude, Fix, Localizer, Prior, Status, Vertical
 from onboard.acceptance import Acceptance
 from onboard.clock import Clock
 from onboard.evidence import Evidence
 from onboard.geodesy import distance_m, ecef_from_geodetic
 from onboard.images import read_image
 from onboard.judgement import judge
+from onboard.knowledge import knowledge_of
 from onboard.pack import open_pack
 from tests.look import look
 
@@ -46,6 +48,42 @@ def test_finds_the_place(localizer: Localizer, blue_marble: Path, lat: float, lo
     assert np.linalg.eigvalsh(fix.covariance_ecef_m2)[0] > 0
 
 
+@pytest.mark.parametrize("lat, lon, heading", [PLACES[0], PLACES[2]])
+def test_finds_the_place_from_aside_when_told_the_tilt(
+    localizer: Localizer, blue_marble: Path, lat: float, lon: float, heading: float
+) -> None:
+    """30 degrees up towards the top of the picture: the nadir point is 400 km from what the camera looks at."""
+    tilted = cv2.Rodrigues(np.array([np.radians(30.0), 0.0, 0.0]))[0]
+    frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading, tilted)
+    vertical = Vertical.off_nadir(30.0, 0.0, np.radians(0.5))
+    fix = localizer.localize(frame, vertical=vertical)
+    assert fix.status is Status.FIX, fix.reason
+    assert distance_m(fix.lat_deg, fix.lon_deg, lat, lon) < 7400
+    assert abs((fix.heading_deg - heading + 180) % 360 - 180) < 1.0
+    off = fix.position_ecef_m - ecef_from_geodetic(lat, lon, 700e3)
+    assert off @ np.linalg.solve(fix.covariance_ecef_m2, off) < 25.0
+    assert localizer.localize(frame, vertical=replace(vertical, sigma_rad=0.05)).sigma_m > fix.sigma_m
+    # A near place is no reason to look for the ground beneath it; nor is an attitude's word of the tilt.
+    near = Prior(lat, lon, 20e3)
+    attitude = Attitude(tuple(fix.quat_ecef_from_cam_wxyz), 1e-3)
+    for told in (
+        localizer.localize(frame, vertical=vertical, prior=near),
+        localizer.localize(frame, attitude=attitude, prior=near),
+    ):
+        assert told and distance_m(told.lat_deg, told.lon_deg, lat, lon) < 7400
+
+
+def test_a_camera_mounted_off_nadir(localizer: Localizer, blue_marble: Path) -> None:
+    """A mission that mounts its camera so needs to be told nothing."""
+    lat, lon, heading = PLACES[0]
+    tilted = cv2.Rodrigues(np.array([0.0, -np.radians(25.0), 0.0]))[0]  # the axis turns towards -x, the left
+    frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading, tilted)
+    known = knowledge_of(replace(localizer.mission, off_nadir_deg=25.0, off_nadir_direction_deg=270.0))
+    best, *_ = localizer.hypotheses(localizer.view(frame, localizer.camera, known), localizer.camera, known)
+    assert best.pose is not None and localizer.acceptance.accepts(best.score)
+    assert np.linalg.norm(best.pose.position_ecef_m - ecef_from_geodetic(lat, lon, 700e3)) < 15e3
+
+
 def test_same_frame_same_answer(localizer: Localizer, blue_marble: Path) -> None:
     frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
     first, second = localizer.localize(frame), localizer.localize(frame)
@@ -53,8 +91,6 @@ def test_same_frame_same_answer(localizer: Localizer, blue_marble: Path) -> None
 
 
 def test_other_sizes_of_the_same_camera(localizer: Localizer, blue_marble: Path) -> None:
-    import cv2
-
     frame = look(blue_marble, localizer.camera.scaled_to(1280, 1280), *PLACES[0][:2], 700e3, 10.0)
     large = localizer.localize(frame)
     small = localizer.localize(cv2.resize(frame, (640, 640), interpolation=cv2.INTER_AREA))
@@ -123,6 +159,12 @@ def test_statuses_name_the_cause(localizer: Localizer, frame: object, status: St
         {"attitude": Attitude((0, 0, 0, 0), 0.1)},
         {"attitude": Attitude((1, 0, 0, 0), float("inf"))},
         {"prior": Prior(float("nan"), 0, 1.0)},
+        {"vertical": Vertical((0, 0, 0), 0.1)},
+        {"vertical": Vertical((0, 1), 0.1)},
+        {"vertical": Vertical((0, 0, 1), 0.0)},
+        {"vertical": Vertical.off_nadir(55.0, 0.0, 0.01)},
+        {"vertical": Vertical.off_nadir(80.0, 0.0, 0.01)},
+        {"vertical": (0, 0, 1)},
     ],
 )
 def test_senseless_knowledge_is_no_fix(localizer: Localizer, blue_marble: Path, knowledge: dict) -> None:
@@ -164,7 +206,7 @@ def test_module_localize_uses_the_named_pack(
 def test_two_far_places_are_ambiguous(localizer: Localizer, blue_marble: Path) -> None:
     frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
     known = localizer.knowledge()
-    best, *_ = localizer.hypotheses(localizer.view(frame, localizer.camera, 700e3), localizer.camera, known)
+    best, *_ = localizer.hypotheses(localizer.view(frame, localizer.camera, known), localizer.camera, known)
     assert best.pose is not None
     elsewhere = replace(best, pose=replace(best.pose, position_ecef_m=-best.pose.position_ecef_m), score=best.score - 1)
     assert judge([best, elsewhere], localizer.acceptance, 25e3, None, {}).status is Status.AMBIGUOUS

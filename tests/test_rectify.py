@@ -1,58 +1,77 @@
-"""Rectification against the ellipsoid by an independent route, and where it stops."""
+"""Rectification: a mark lands where its ray says, scale is the catalogue's, and nothing is aliased."""
 
 import numpy as np
 import pytest
-from pyproj import Geod
 
+from onboard import Vertical
 from onboard.camera import Camera
-from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, geodetic_from_ecef, intersect_ellipsoid
-from onboard.rectify import MAX_INCIDENCE_DEG, camera_to_ground, ground_to_camera, rectifier
+from onboard.ground_plane import GroundPlane
+from onboard.rectify import rectifier
 
 NARROW = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5)
 WIDE = Camera(1024, 1024, 512.0, 512.0, 511.5, 511.5, "plumb_bob", (-0.05, 0.01, 0.0, 0.0, 0.0))
 
 
-@pytest.mark.parametrize("camera, altitude_m", [(NARROW, 405e3), (WIDE, 700e3)])
-def test_ground_offsets_agree_with_rays_on_the_ellipsoid(camera: Camera, altitude_m: float) -> None:
-    """pyproj's geodesic from the nadir point to where a ray meets the ellipsoid: within the sphere's 0.7 %."""
-    position = ecef_from_geodetic(45.0, 179.5, altitude_m)
-    rays = camera.rays(camera.pixel_grid()[::9973])
-    ground = camera_to_ground(rays, altitude_m)
-    lat, lon, _ = geodetic_from_ecef(intersect_ellipsoid(position, rays @ ecef_from_nadir_camera(45.0, 179.5, 30.0).T))
-    azimuth, _, way = Geod(ellps="WGS84").inv(np.full(len(lat), 179.5), np.full(len(lat), 45.0), lon, lat)
-    seen = np.isfinite(ground[:, 0])
-    assert seen.sum() > 50
-    np.testing.assert_allclose(np.hypot(*ground[seen].T), way[seen], rtol=0.007, atol=5.0)
-    bearing = np.degrees(np.arctan2(ground[seen, 0], -ground[seen, 1])) + 30.0
-    assert np.abs((bearing - azimuth[seen] + 180) % 360 - 180).max() < 0.25
+def tilted(altitude_m: float, tilt_deg: float, direction_deg: float = 0.0) -> GroundPlane:
+    return GroundPlane(altitude_m, Vertical.off_nadir(tilt_deg, direction_deg, 0.01).down_cam)
 
 
-def test_ground_and_camera_are_inverse() -> None:
-    ground = np.random.default_rng(0).uniform(-5e5, 5e5, (200, 2))
-    np.testing.assert_allclose(camera_to_ground(ground_to_camera(ground, 700e3), 700e3), ground, atol=1e-3)
-
-
-def test_rays_to_the_limb_have_no_ground() -> None:
-    off = np.radians([0.0, 63.0, 64.5, 89.0])  # from 700 km the horizon is at 64.3 degrees, incidence 60 at 51
-    ground = camera_to_ground(np.column_stack([np.sin(off), 0 * off, np.cos(off)]), 700e3)
-    assert np.isfinite(ground[0]).all() and np.isnan(ground[1:]).all()
-    assert MAX_INCIDENCE_DEG == 60.0
-
-
+@pytest.mark.parametrize("plane_of", [(0.0, 0.0), (20.0, 160.0), (40.0, 70.0)])
 @pytest.mark.parametrize("camera, altitude_m, gsd_m", [(NARROW, 405e3, 930.0), (WIDE, 700e3, 7400.0)])
-def test_a_mark_lands_where_its_ray_says(camera: Camera, altitude_m: float, gsd_m: float) -> None:
+def test_a_mark_lands_where_its_ray_says(
+    camera: Camera, altitude_m: float, gsd_m: float, plane_of: tuple[float, float]
+) -> None:
+    plane = tilted(altitude_m, *plane_of)
     frame = np.zeros((camera.height, camera.width, 3), np.uint8)
     x, y = int(0.3 * camera.width), int(0.65 * camera.height)
     frame[y - 14 : y + 15, x - 14 : x + 15] = 255
-    rectified = rectifier(camera, altitude_m, gsd_m)(frame)
+    rectified = rectifier(camera, plane, gsd_m)(frame)
     weight = rectified.image[:, :, 0].astype(float)
+    assert weight.sum() > 255
     rows, columns = np.mgrid[: weight.shape[0], : weight.shape[1]]
     centroid = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
-    expected = camera_to_ground(camera.rays([[x, y]]), altitude_m)[0] / gsd_m + rectified.centre_px
+    # Aslant a square's far half covers more ground: its centroid on the ground is that of its own pixels' ground.
+    square = np.stack(np.meshgrid(np.arange(x - 14, x + 15), np.arange(y - 14, y + 15)), axis=-1).reshape(-1, 2)
+    corners = plane.from_camera(camera.rays(square))
+    area = np.abs(np.linalg.det(plane.slope(corners)))
+    expected = np.average(corners, axis=0, weights=1 / area) / gsd_m + rectified.centre_px
     np.testing.assert_allclose(centroid, expected, atol=0.25)
+    np.testing.assert_allclose(
+        rectified.ground_m(centroid[None])[0], (centroid - rectified.centre_px) * gsd_m, atol=1e-6
+    )
 
 
 def test_scale_is_the_catalogues() -> None:
     """From 405 km the ISS camera sees 413 km across: 444 pixels of 930 m."""
-    shape = rectifier(NARROW, 405e3, 930.0).mask.shape
+    shape = rectifier(NARROW, GroundPlane(405e3), 930.0).mask.shape
     assert abs(shape[1] * 930.0 - 413e3) < 3e3
+
+
+def test_a_narrow_field_far_off_nadir_makes_a_small_picture() -> None:
+    """5 degrees of field 40 degrees off: the nadir point, 350 km away, is not in it."""
+    narrow = Camera(1000, 1000, 11430.0, 11430.0, 499.5, 499.5)
+    made = rectifier(narrow, tilted(405e3, 40.0, 70.0), 930.0)
+    assert max(made.mask.shape) < 90 and made.mask.mean() > 0.5
+    centre = made.mask.shape[1] / 2, made.mask.shape[0] / 2
+    np.testing.assert_allclose(made.centre_px, centre, atol=6)
+
+
+@pytest.mark.parametrize("tilt_deg", [10.0, 30.0, 40.0, 50.0])
+def test_detail_finer_than_the_catalogues_is_averaged_out(tilt_deg: float) -> None:
+    """Noise of single pixels: what is left of it near the nadir is no more than in a picture of the nadir."""
+    noise = np.random.default_rng(0).integers(0, 256, (972, 1296, 1), np.uint8).repeat(3, axis=2)
+
+    def left(plane: GroundPlane) -> float:
+        made = rectifier(NARROW, plane, 930.0)
+        rows, columns = np.nonzero(made.mask)
+        ground = made(noise).ground_m(np.column_stack([columns, rows]))
+        near = np.argsort(np.linalg.norm(plane.to_camera(ground), axis=1))[: len(rows) // 10]
+        return float(made(noise).image[rows[near], columns[near], 0].std())
+
+    assert left(tilted(405e3, tilt_deg)) < 1.15 * left(GroundPlane(405e3))
+
+
+def test_nothing_is_seen_of_a_picture_beyond_its_reach() -> None:
+    """A usable axis at the very edge of a picture whose every pixel looks too far out: an empty mask, no error."""
+    beside = Camera(640, 480, 2000.0, 2000.0, -3000.0, 240.0)
+    assert not rectifier(beside, tilted(405e3, 50.0, 90.0), 930.0).mask.any()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from onboard import wire
 from onboard.cli import main
 from onboard.errors import WireError
-from onboard.fix import Attitude, Fix, Prior, Status, no_fix
+from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
 from onboard.server import QUEUE, Server
 
 FRAME = np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3)
@@ -84,6 +84,7 @@ def test_a_frame_and_all_that_is_known_arrive_and_the_whole_fix_comes_back(serve
         "timestamp_ns": 7, "altitude_m": [4e5, 5e3], "deadline_ms": 5000,
         "attitude": {"quat_ecef_from_cam_wxyz": [1, 0, 0, 0], "sigma_rad": 0.01},
         "prior": {"lat_deg": 1, "lon_deg": 2, "sigma_m": 5e4},
+        "vertical": {"down_cam": [0, 0.6, 0.8], "sigma_rad": 0.02},
     }  # fmt: skip
     header = Client(server, kind).ask(wire.frame_message(41, FRAME, **told))
     assert (header["kind"], header["seq"], header["instance"]) == ("fix", 41, server.instance)
@@ -91,7 +92,8 @@ def test_a_frame_and_all_that_is_known_arrive_and_the_whole_fix_comes_back(serve
     np.testing.assert_array_equal(frame, FRAME)
     assert 4000 < knowledge.pop("deadline_ms") <= 5000
     assert knowledge == {
-        "timestamp_ns": 7, "altitude_m": (4e5, 5e3), "attitude": Attitude((1, 0, 0, 0), 0.01), "prior": Prior(1, 2, 5e4)
+        "timestamp_ns": 7, "altitude_m": (4e5, 5e3), "attitude": Attitude((1, 0, 0, 0), 0.01),
+        "prior": Prior(1, 2, 5e4), "vertical": Vertical((0, 0.6, 0.8), 0.02),
     }  # fmt: skip
     fix = wire.fix_of(header)
     for name in Fix.__dataclass_fields__:

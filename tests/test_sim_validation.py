@@ -8,6 +8,7 @@ from sim_worlds import small_camera
 from index_builder.mosaic import Mosaic
 from onboard.cli import main
 from onboard.geodesy import destination
+from onboard.ground_plane import GroundPlane
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified
 from sim.errors import SimError
@@ -88,7 +89,7 @@ def test_light_and_colour_of_plain_pictures():
     rgb = np.zeros((60, 60, 3), np.uint8)
     rgb[...] = (200, 100, 100)
     rgb[:, 30:] //= 2
-    found = light_and_colour(Rectified(rgb, mask, 1000.0, (0.0, 0.0)))
+    found = light_and_colour(Rectified(rgb, mask, 1000.0, (0.0, 0.0), GroundPlane(405e3)))
     assert found["saturation"] == pytest.approx(0.5)
     assert found["red_to_blue"] == pytest.approx(np.log(2))
     assert found["correlation_red_blue"] == pytest.approx(1)

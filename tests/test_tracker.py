@@ -1,5 +1,6 @@
 """The tracker: weak frames together, a wrong orbit never, gates, coasting, recovery, and any input whatever."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,13 @@ from orbit_worlds import (
 
 from onboard import Localizer, OrbitState, Tracker, TrackStatus
 from onboard.expectation import Expectation, looks
-from onboard.fix import Status, no_fix
+from onboard.fix import Status, Vertical, no_fix
 from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.orbit_motion import propagate
 from onboard.orbit_places import FramePlaces, places_of
 from onboard.orbit_vote import OrbitVote, map_area_rad2
+from onboard.pose import PoseKnowledge
 from tests.look import look
 
 EVERY_S = 90.0
@@ -305,6 +307,28 @@ def test_looks_cover_the_ellipse_or_are_given_up():
         assert np.linalg.norm(candidates - spot / np.linalg.norm(spot), axis=1).min() * 6371e3 < 30e3
     assert looks(state[:3], covariance * 100, 0.0) == []
     assert len(looks(state[:3], covariance * 1e-4, 0.0)) == 1
+
+
+def test_a_tilted_camera_is_expected_where_it_looks():
+    """The landmarks of a camera 30 degrees off lie 300 km beside the predicted nadir: there it is looked for."""
+    expectation, frame, position = _taught(40.0)
+    asked = []
+
+    class Asked:
+        def check(self, sighting, candidates):
+            asked.extend(candidates)
+            return [Hypothesis(candidate, None, 0, 0.0) for candidate in candidates]
+
+    expectation._checker = Asked()
+    down_cam = Vertical.off_nadir(30.0, 0.0, 0.01).down_cam
+    tilted = replace(frame, known=PoseKnowledge(500e3, 10e3, 0.01, down_cam=down_cam))
+    expectation.look(tilted, position, np.eye(3) * 5e3**2, 90.0)
+    unit, up = np.array(asked[0].unit), position / np.linalg.norm(position)
+    way_m = tilted.known.plane.nadir_way_rad * 6371e3
+    assert np.arccos(unit @ up) * 6371e3 == pytest.approx(way_m, rel=1e-6) and way_m > 280e3
+    # Heading 90 degrees, tilted towards the top of the picture: eastwards.
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
+    assert ecef_from_ned(lat, lon)[:, 1] @ (unit - up) > 0.99 * np.linalg.norm(unit - up)
 
 
 GARBAGE = [None, "frame", np.zeros((3, 3)), np.zeros((640, 640, 3), np.uint8), np.full((640, 640), 255, np.uint8), []]
