@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from onboard.geodesy import Array, ecef_from_ned, geodetic_from_ecef
+from onboard.ground_plane import STRAIGHT_DOWN, Direction, level_from_cam
 from onboard.pose import quat_from_matrix
 from sim.earth_frames import ecef_from_gcrs
 from sim.orbit import Orbit
@@ -59,14 +60,17 @@ def draw_jitter(sigma_rad: float, rng: np.random.Generator) -> Jitter:
 
 @dataclass(frozen=True, eq=False)
 class NadirPointing:
-    """A camera held on the geodetic nadir, its picture's up direction along the velocity turned by ``camera_yaw_deg``.
+    """A camera held to the geodetic nadir as it is mounted, its picture's up direction along the velocity turned by
+    ``camera_yaw_deg``.
 
-    bias_rad: constant rotation vector (3,) in camera axes (roll, pitch, yaw); jitter: adds to it (None: a steady hand).
+    bias_rad: constant rotation vector (3,) in camera axes (roll, pitch, yaw); jitter: adds to it (None: a steady hand);
+    down_cam: where down should be in camera axes.
     """
 
     camera_yaw_deg: float = 0.0
     bias_rad: tuple[float, float, float] = (0.0, 0.0, 0.0)
     jitter: Jitter | None = None
+    down_cam: Direction = STRAIGHT_DOWN
 
     def ecef_from_cam(
         self, times: NDArray[np.datetime64], positions_ecef_m: Array, velocities_ecef_m_s: Array
@@ -81,13 +85,15 @@ class NadirPointing:
         error_rad = np.tile(self.bias_rad, (len(times), 1))
         if self.jitter is not None:
             error_rad = error_rad + self.jitter.rotation_vectors_rad(times)
-        return ned @ ned_from_level @ Rotation.from_rotvec(error_rad).as_matrix()
+        mounted = level_from_cam(np.array(self.down_cam))
+        return ned @ ned_from_level @ mounted @ Rotation.from_rotvec(error_rad).as_matrix()
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "kind": "nadir",
             "camera_yaw_deg": self.camera_yaw_deg,
             "bias_rad": list(self.bias_rad),
+            "down_cam": list(self.down_cam),
             "jitter_sigma_rad": 0.0 if self.jitter is None else self.jitter.sigma_rad,
         }
 
@@ -119,11 +125,13 @@ class Tumble:
         }
 
 
-def draw_pointing(pointing_sigma_deg: float, rng: np.random.Generator) -> NadirPointing:
-    """Pointing whose bias and jitter share the mission's sigma evenly (in variance); any camera yaw."""
+def draw_pointing(
+    pointing_sigma_deg: float, rng: np.random.Generator, down_cam: Direction = STRAIGHT_DOWN
+) -> NadirPointing:
+    """Pointing of a camera mounted so, any yaw; bias and jitter share the mission's sigma evenly (in variance)."""
     sigma_rad = float(np.radians(pointing_sigma_deg) / np.sqrt(2))
     roll, pitch, yaw = rng.normal(0.0, sigma_rad, 3).tolist()
-    return NadirPointing(float(rng.uniform(0, 360)), (roll, pitch, yaw), draw_jitter(sigma_rad, rng))
+    return NadirPointing(float(rng.uniform(0, 360)), (roll, pitch, yaw), draw_jitter(sigma_rad, rng), down_cam)
 
 
 def draw_tumble(

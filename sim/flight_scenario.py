@@ -136,7 +136,7 @@ def _flight(
     orbit = draw_orbit(mission.orbit, begin, rng)
     times = utc_times(begin, np.arange(frames) * every_s)
     stream = np.random.default_rng((seed, 1, number))
-    return Flight(orbit, times, pointing.draw(mission.pointing_sigma_deg, orbit, times[0], stream))
+    return Flight(orbit, times, pointing.draw(mission, orbit, times[0], stream))
 
 
 def require_positive(frames: int, every_s: float = 1.0) -> None:

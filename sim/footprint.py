@@ -42,3 +42,10 @@ def swath_m(camera: Camera, altitude_m: float) -> float:
     if not np.isfinite(ground).all():
         return float(2 * EARTH_RADIUS_M * np.arccos(EARTH_RADIUS_M / (EARTH_RADIUS_M + altitude_m)))
     return float(np.abs(np.arctan2(ground[:, 1], ground[:, 0])).sum() * EARTH_RADIUS_M)
+
+
+def ground_way_m(off_nadir_rad: float, altitude_m: float) -> float:
+    """From the nadir point along the mean sphere to what a ray so far off nadir meets, or to the horizon (m)."""
+    ratio = 1 + altitude_m / EARTH_RADIUS_M
+    angle = min(off_nadir_rad, float(np.arcsin(1 / ratio)))
+    return float(EARTH_RADIUS_M * (np.arcsin(min(1.0, ratio * np.sin(angle))) - angle))

@@ -1,4 +1,4 @@
-"""Scenario ``land``: places drawn uniformly over the land of the mission's latitude band, by day."""
+"""Scenario ``land``: what the camera looks at is drawn uniformly over the land of the mission's band, by day."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from sim.places import Ground, draw_places, draw_times
 from sim.scenario import DEFAULT_START, Flight, Shot, shot_at, utc_text
 from sim.season import season_of
 from sim.statistics import DAY_ELEVATION_DEG
-from sim.still_shots import pose_over
+from sim.still_shots import pose_towards
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class LandScenario:
         shots = []
         for index, (rng, sun) in enumerate(zip(streams, sun_ecef(times))):
             lat, lon = float(lats[index]), float(lons[index])
-            position, ecef_from_cam = pose_over(self.mission, lat, lon, rng)
+            position, ecef_from_cam = pose_towards(self.mission, lat, lon, rng)
             look = draw_look(rng, lat, lon, self.cloud_cover, season_of(times[index]))
             shots.append(
                 shot_at(index, times[index], position, ecef_from_cam, sun, look, seed=self.seed, group=self.name)

@@ -10,12 +10,12 @@ from onboard.mission import Mission
 from sim.earth_frames import sun_ecef
 from sim.errors import SimError
 from sim.flight_scenario import require_positive
-from sim.footprint import swath_m
+from sim.footprint import ground_way_m, swath_m
 from sim.look import draw_look
 from sim.places import Ground, Streams, draw_places, draw_times
 from sim.scenario import DEFAULT_START, EARTH, Flight, Shot, shot_at, utc_text
 from sim.season import season_of
-from sim.still_shots import pose_over
+from sim.still_shots import pose_over, pose_towards
 from sim.subjects import BARS, CHECKERBOARD, CRATERED, MIRRORED, NOISE, STRIPES, UNIFORM
 
 DAY_DEG, NIGHT_DEG = (5.0, 90.0), (-90.0, -10.0)
@@ -95,8 +95,10 @@ class RejectScenario:
         shots = []
         for i, (rng, sun) in enumerate(zip(streams, sun_ecef(times))):
             lat, lon = float(lats[i]), float(lons[i])
-            tilt = self._limb_tilt_deg(rng) if kind.limb else 0.0
-            position, ecef_from_cam = pose_over(self.mission, lat, lon, rng, tilt)
+            if kind.limb:
+                position, ecef_from_cam = pose_over(self.mission, lat, lon, rng, self._limb_tilt_deg(rng))
+            else:
+                position, ecef_from_cam = pose_towards(self.mission, lat, lon, rng)
             look = draw_look(rng, lat, lon, kind.cloud_cover, season_of(times[i]))
             shots.append(
                 shot_at(
@@ -126,10 +128,12 @@ class RejectScenario:
         return [band for band in ((-90.0, south - margin), (north + margin, 90.0)) if band[1] - band[0] > 1]
 
     def _reach_m(self) -> float:
-        """How far from the nadir point a frame shows ground: half of its diagonal."""
-        camera = self.mission.camera
-        wide = swath_m(camera, self.mission.orbit.altitude_m[1])
-        return wide / 2 * float(np.hypot(1, camera.height / camera.width)) * 1.1
+        """How far from what its axis meets a frame shows ground: half of its diagonal, and more where it is tilted."""
+        camera, altitude_m = self.mission.camera, self.mission.orbit.altitude_m[1]
+        half_m = swath_m(camera, altitude_m) / 2 * float(np.hypot(1, camera.height / camera.width)) * 1.1
+        tilt, corner = np.radians(self.mission.off_nadir_deg), np.arccos(camera.rays([[-0.5, -0.5]])[0, 2])
+        near, far, level = (ground_way_m(angle, altitude_m) for angle in (tilt, tilt + corner, corner))
+        return half_m + far - near - level
 
     def _limb_tilt_deg(self, rng: np.random.Generator) -> float:
         """The axis up to half a field from the horizon, so that the limb is in the frame."""

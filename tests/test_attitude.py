@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sim_worlds import small_camera, small_mission
 
+from onboard.fix import Vertical
 from onboard.geodesy import (
     ecef_from_geodetic,
     ecef_from_nadir_camera,
@@ -60,6 +61,19 @@ def test_bias_tilts_about_the_cameras_own_axes():
     # About +x (right) by the right hand: forward turns towards -y, up in the picture.
     seen = np.einsum("nji,nj->ni", level, tilted[..., 2])
     np.testing.assert_allclose(seen, np.tile([0.0, -np.sin(0.02), np.cos(0.02)], (len(times), 1)), atol=1e-12)
+
+
+def test_a_mounted_camera_keeps_its_tilt_to_the_vertical():
+    """30 degrees towards the right of the picture: the nadir stays to the left, and the picture's up level."""
+    times, positions, velocities = _states()
+    down_cam = Vertical.off_nadir(30.0, 90.0, 0.01).down_cam
+    held = NadirPointing(20.0, down_cam=down_cam).ecef_from_cam(times, positions, velocities)
+    down = ecef_from_ned(*geodetic_from_ecef(positions)[:2])[..., 2]
+    np.testing.assert_allclose(
+        np.einsum("nij,ni->nj", held, down), np.tile([-0.5, 0, np.sqrt(0.75)], (len(times), 1)), atol=1e-12
+    )
+    level = NadirPointing(20.0).ecef_from_cam(times, positions, velocities)
+    np.testing.assert_allclose(held[..., 1], level[..., 1], atol=1e-12)
 
 
 def test_jitter_has_its_sigma_and_its_band():

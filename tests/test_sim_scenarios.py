@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sim_worlds import NoOcean, WavyMosaic, small_camera, small_mission
 
-from onboard.geodesy import distance_m, intersect_ellipsoid
+from onboard.geodesy import distance_m, ecef_from_ned, geodetic_from_ecef, intersect_ellipsoid
+from onboard.ground_plane import GroundPlane
 from sim.errors import SimError
 from sim.flight_scenario import draw_orbits
 from sim.land_scenario import LandScenario
@@ -46,6 +47,34 @@ def test_land_is_uniform_by_area_on_land_by_day_at_any_heading():
     assert 590e3 <= min(altitudes) < 592e3 and 608e3 < max(altitudes) <= 610e3
     days = [(shot.time - np.datetime64("2026-07-01")) / np.timedelta64(1, "D") for shot in shots]
     assert min(days) < 10 and max(days) > 355 and max(days) < 366
+
+
+TILTED = replace(MISSION, off_nadir_deg=35.0, off_nadir_direction_deg=140.0)
+
+
+def test_a_camera_mounted_off_nadir_looks_at_the_land_and_hangs_beside_it():
+    level, tilted = (LandScenario(mission, 40, 4, GROUND).shots() for mission in (MISSION, TILTED))
+    way_m = GroundPlane(MISSION.altitude_m, TILTED.down_cam).nadir_way_rad * 6371e3
+    for one, other in zip(level, tilted):
+        axis = intersect_ellipsoid(other.position_ecef_m, other.ecef_from_cam[:, 2])
+        lat, lon, _ = geodetic_from_ecef(axis)
+        # But for half a degree of pointing, which reaches farther aslant.
+        assert distance_m(lat, lon, one.lat_deg, one.lon_deg) < 40e3
+        assert distance_m(other.lat_deg, other.lon_deg, one.lat_deg, one.lon_deg) == pytest.approx(way_m, rel=0.03)
+        assert 589.5e3 < other.altitude_m < 610.5e3 and one.look == other.look
+        down = other.ecef_from_cam.T @ ecef_from_ned(other.lat_deg, other.lon_deg)[:, 2]
+        assert np.degrees(np.arccos(np.clip(down @ TILTED.down_cam, -1, 1))) < 2.5
+
+
+def test_a_tilted_reject_set_sees_no_catalogue_where_it_should_not():
+    rays = TILTED.camera.rays(TILTED.camera.pixel_grid())
+    shots = RejectScenario(TILTED, 70, 4, GROUND).shots()
+    for shot in (shot for shot in shots if shot.group in ("off-map", "ocean")):
+        lat, lon, _ = geodetic_from_ecef(intersect_ellipsoid(shot.position_ecef_m, rays @ shot.ecef_from_cam.T))
+        if shot.group == "off-map":
+            assert ((lat < -50) | (lat > 60) | np.isnan(lat)).all()
+        else:
+            assert ((lon > 0) | np.isnan(lon)).all()
 
 
 def test_frames_of_land_and_reject_do_not_depend_on_how_many_there_are():
