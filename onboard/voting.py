@@ -72,7 +72,9 @@ def vote(
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     chosen = _apart(unit.astype(np.float64), bin_m / EARTH_RADIUS_M, top)
     return [
-        Candidate(tuple(unit[k].tolist()), float((bins[falling[k]] % HEADING_BINS + 0.5) * step), int(votes[falling[k]]))
+        Candidate(
+            tuple(unit[k].tolist()), float((bins[falling[k]] % HEADING_BINS + 0.5) * step), int(votes[falling[k]])
+        )
         for k in chosen
     ]
 
