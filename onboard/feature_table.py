@@ -35,7 +35,6 @@ class FeatureTable:
         count = self._sectors * self._rows * self._columns
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(key.ravel(), minlength=count))])
         self._feature = np.sort((key * len(view) + np.arange(len(view))[:, None]).ravel()) % len(view)
-        self._reach_columns = _COLUMNS_A_REACH
 
     def near(self, offsets: Array, angle_deg: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All pairs (feature, landmark) that may lie within reach, and some that do not, in order of landmark.
@@ -46,8 +45,8 @@ class FeatureTable:
         sector = np.minimum((angle_deg / _SECTOR_DEG).astype(np.int64), self._sectors - 1)
         strip = sector * self._rows + (row / self._row_m).astype(np.int64)
         at = strip * self._columns + (column / self._column_m).astype(np.int64)
-        start = self._starts[at - self._reach_columns]
-        length = self._starts[at + self._reach_columns + 1] - start
+        start = self._starts[at - _COLUMNS_A_REACH]
+        length = self._starts[at + _COLUMNS_A_REACH + 1] - start
         first = np.cumsum(length) - length
         landmark = np.repeat(np.arange(len(at)), length)
         return self._feature[np.arange(len(landmark)) + (start - first)[landmark]], landmark
