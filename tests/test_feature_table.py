@@ -23,8 +23,8 @@ def test_every_pair_within_reach_is_found_once(seed: int) -> None:
     rng = np.random.default_rng(seed)
     view = scattered_view(rng, 300)
     offsets = rng.uniform((-237e3, -187e3), (237e3, 187e3), (400, 2))
-    offsets[:40] = view.ground_m[:40] + (0.0, REACH_M - 1)  # at the very end of the reach
-    offsets[40:80] = view.ground_m[40:80] - (REACH_M - 1, 0.0)
+    offsets[:40] = view.ground_m[:40] + np.array([0.0, REACH_M - 1])  # at the very end of the reach
+    offsets[40:80] = view.ground_m[40:80] - np.array([REACH_M - 1, 0.0])
     low, high = view.ground_m.min(axis=0) - REACH_M, view.ground_m.max(axis=0) + REACH_M
     offsets = offsets[((offsets > low) & (offsets < high)).all(axis=1)]
     angle_deg = rng.uniform(0, 360, len(offsets)).astype(np.float32)
