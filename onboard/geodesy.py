@@ -31,7 +31,8 @@ def geodetic_from_ecef(ecef_m: ArrayLike) -> tuple[Array, Array, Array]:
 
     Bowring (1985), iterated on the reduced latitude: below a micrometre from the ground to geostationary height.
     """
-    x, y, z = np.moveaxis(np.asarray(ecef_m, np.float64), -1, 0)
+    ecef = np.asarray(ecef_m, np.float64)
+    x, y, z = ecef[..., 0], ecef[..., 1], ecef[..., 2]
     across = np.hypot(x, y)
     reduced = np.arctan2(z * WGS84_A_M, across * WGS84_B_M)
     second_e2 = WGS84_E2 / (1 - WGS84_E2)
@@ -50,11 +51,11 @@ def ecef_from_ned(lat_deg: ArrayLike, lon_deg: ArrayLike) -> Array:
     """Rotation (..., 3, 3) whose columns are the north, east and (geodetic) down axes in ECEF."""
     lat, lon = np.radians(lat_deg, dtype=np.float64), np.radians(lon_deg, dtype=np.float64)
     sin_lat, cos_lat, sin_lon, cos_lon = np.sin(lat), np.cos(lat), np.sin(lon), np.cos(lon)
-    zero = np.zeros_like(sin_lat * sin_lon)
-    north = np.stack(np.broadcast_arrays(-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat), -1)
-    east = np.stack(np.broadcast_arrays(-sin_lon, cos_lon, zero), -1)
-    down = np.stack(np.broadcast_arrays(-cos_lat * cos_lon, -cos_lat * sin_lon, -sin_lat), -1)
-    return np.stack([north, east, down], axis=-1)
+    axes = np.zeros((*np.broadcast(lat, lon).shape, 3, 3))
+    axes[..., 0, 0], axes[..., 1, 0], axes[..., 2, 0] = -sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat
+    axes[..., 0, 1], axes[..., 1, 1] = -sin_lon, cos_lon
+    axes[..., 0, 2], axes[..., 1, 2], axes[..., 2, 2] = -cos_lat * cos_lon, -cos_lat * sin_lon, -sin_lat
+    return axes
 
 
 def horizontal_covariance(position_ecef_m: Array, covariance_ecef_m2: Array) -> Array:

@@ -81,7 +81,9 @@ class Screening:
 def screening(frame: NDArray[np.uint8], camera: Camera) -> Screening:
     """Measure a frame of ``camera``. Raises Rejected (BAD_FRAME) when the camera's mask hides all of it."""
     size = _SCREEN_WIDTH, max(1, round(_SCREEN_WIDTH * frame.shape[0] / frame.shape[1]))
-    # Averaged, so that the noise of single pixels is no light.
+    # Averaged, so that the noise of single pixels is no light; halved first, which OpenCV does many times faster.
+    while frame.shape[1] >= 2 * size[0] and frame.shape[0] >= 2 * size[1]:
+        frame = cv2.resize(frame, (frame.shape[1] // 2, frame.shape[0] // 2), interpolation=cv2.INTER_AREA)
     sample = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     grey = sample if sample.ndim == 2 else sample.max(axis=2)
     if camera.mask is not None:

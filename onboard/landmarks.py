@@ -74,9 +74,11 @@ class Catalogue:
 
     def decode(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Descriptors (K, D) of landmarks, as well as their codes remember them."""
-        packed = self.codes[numbers]
-        halves = np.stack([packed & 15, packed >> 4], axis=2).reshape(len(numbers), 2 * packed.shape[1])
-        return self.codebook[np.arange(halves.shape[1]), halves].reshape(len(numbers), self.coarse.shape[1])
+        # A byte of a code stands for two products: looked up at once.
+        byte = np.arange(256)
+        both = np.concatenate([self.codebook[::2, byte & 15], self.codebook[1::2, byte >> 4]], axis=2)
+        at = self.codes[numbers] + 256 * np.arange(len(both))
+        return both.reshape(-1, both.shape[2]).take(at, axis=0).reshape(len(numbers), self.coarse.shape[1])
 
 
 def to_arrays(

@@ -90,8 +90,9 @@ def _reprojection(
     points_cam = (points - position) @ rotation
     seen, by_point = camera.project_with_slope(points_cam)
     x, y, z = points_cam.T
-    zero = np.zeros_like(x)
-    by_turn = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+    by_turn = np.zeros((len(points), 3, 3))
+    by_turn[:, 1, 0], by_turn[:, 2, 0], by_turn[:, 2, 1] = z, -y, x
+    by_turn[:, 0, 1], by_turn[:, 0, 2], by_turn[:, 1, 2] = -z, y, -x
     by_move = -(rotation.T @ axes)
     return seen - pixels, np.concatenate([by_point @ by_move, by_point @ by_turn], axis=2)
 

@@ -5,10 +5,12 @@ distinct places. Measured on real frames this matters more than the feature (doc
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.feature_table import FeatureTable
 from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue
@@ -24,7 +26,6 @@ _REACH_PX = 40
 _TOLERANCE_PX = 3
 _BASE_PX = 30
 _MAX_HYPOTHESES = 500
-_SECTORS = int(360 // MAX_KEYPOINT_TURN_DEG)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +72,15 @@ class Verifier:
         descriptors = self._catalogue.decode(numbers)
         likeness = np.einsum("ij,ij->i", view.features.descriptors[feature], descriptors[landmark])
         low_likeness, high_likeness = self._likeness
-        mutual = _mutual(feature, landmark, likeness, len(view), len(numbers)) & (likeness > low_likeness)
-        feature, landmark = feature[mutual], landmark[mutual]
-        certainty = (likeness[mutual] - low_likeness) / (high_likeness - low_likeness)
+        alike = np.flatnonzero(likeness > low_likeness)
+        alike = alike[_mutual(feature[alike], landmark[alike], likeness[alike], len(view), len(numbers))]
+        feature, landmark = feature[alike], landmark[alike]
+        certainty = (likeness[alike] - low_likeness) / (high_likeness - low_likeness)
         weight = np.minimum(1.0, certainty).astype(np.float32)
         matches = Matches(feature, numbers[landmark])
         keys = matches.keys()
         weight += worldwide[np.searchsorted(worldwide, keys).clip(0, len(worldwide) - 1)] == keys
-        frame, place = view.ground_m[feature] @ [1, 1j], offsets[landmark] @ [1, 1j]
+        frame, place = _plane(view.ground_m)[feature], _plane(offsets)[landmark]
         agree = best_similarity(frame, place, weight, _TOLERANCE_PX * self._gsd_m, _BASE_PX * self._gsd_m)
         return Consensus(candidate, matches, weight, agree)
 
@@ -86,45 +88,27 @@ class Verifier:
         self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All pairs (feature, index into ``numbers``) that geometry allows: near one another, turned alike, of one
-        scale. Landmarks are hashed by place and orientation, so that few impossible pairs are ever looked at."""
-        features = view.features
-        low = view.ground_m.min(axis=0) - 2 * self._reach_m
-        columns, rows = ((view.ground_m.max(axis=0) - low) / self._reach_m).astype(int) + 3
-
-        def cells(ground: Array, angle: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
-            x, y = ((ground - low) / self._reach_m).astype(int).T
-            return x, y, (angle * (_SECTORS / 360)).astype(int) % _SECTORS
-
-        x, y, sector = cells(offsets, angle_deg)
-        key = (sector * rows + y) * columns + x
-        order = np.argsort(key, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(key, minlength=_SECTORS * rows * columns))])
-        x, y, sector = cells(view.ground_m, features.angle_deg)
-        found = []
-        for other in (-1, 0, 1):
-            for row in (-1, 0, 1):
-                # Three cells beside one another in x lie together in the table.
-                base = ((sector + other) % _SECTORS * rows + y + row) * columns + x
-                found.append(_expand(starts[base - 1], starts[base + 2]))
-        feature = np.concatenate([pair[0] for pair in found])
-        landmark = order[np.concatenate([pair[1] for pair in found])]
-
-        apart = view.ground_m[feature] - offsets[landmark]
-        turn = features.angle_deg[feature] - angle_deg[landmark]
+        scale."""
+        feature, landmark = _feature_table(view, self._reach_m).near(offsets, angle_deg)
+        ratio = view.features.scale_px[feature] / self._catalogue.scale_px[numbers][landmark]
+        sized = np.flatnonzero((ratio < self._scale_ratio) & (ratio > 1 / self._scale_ratio))
+        feature, landmark = feature[sized], landmark[sized]
+        apart = _plane(view.ground_m)[feature] - _plane(offsets)[landmark]
+        turn = view.features.angle_deg[feature] - angle_deg[landmark]
         turn -= 360 * np.rint(turn / 360)
-        ratio = features.scale_px[feature] / self._catalogue.scale_px[numbers[landmark]]
-        possible = (apart**2).sum(axis=1) < self._reach_m**2
+        possible = apart.real**2 + apart.imag**2 < self._reach_m**2
         possible &= np.abs(turn) < MAX_KEYPOINT_TURN_DEG
-        possible &= (ratio < self._scale_ratio) & (ratio > 1 / self._scale_ratio)
         return feature[possible], landmark[possible]
 
 
-def _expand(start: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ranges start..stop (N,) written out: the number of the range, and the positions."""
-    length = stop - start
-    which = np.repeat(np.arange(len(start)), length)
-    first = np.concatenate([[0], np.cumsum(length)[:-1]])
-    return which, np.arange(len(which)) - first[which] + start[which]
+def _plane(ground_m: Array) -> NDArray[np.complex128]:
+    """Points (N, 2) as complex numbers (N,), without a copy."""
+    return np.ascontiguousarray(ground_m).view(np.complex128)[:, 0]
+
+
+@lru_cache(maxsize=1)  # one view is verified against many places
+def _feature_table(view: View, reach_m: float) -> FeatureTable:
+    return FeatureTable(view, reach_m, MAX_KEYPOINT_TURN_DEG)
 
 
 def _mutual(
@@ -150,18 +134,21 @@ def offsets_from(
     east = np.array([-unit[1], unit[0], 0.0])
     east /= max(float(np.hypot(east[0], east[1])), 1e-12)
     north = np.cross(unit, east)
-    places = catalogue.unit[numbers].astype(np.float64)
-    to_east, to_north, along = places @ east, places @ north, places @ unit
-    azimuth = np.arctan2(to_east, to_north)
-    way_m = np.arctan2(np.hypot(to_east, to_north), along) * EARTH_RADIUS_M
-    bearing = azimuth - np.radians(heading_deg)
-    offsets = np.column_stack([way_m * np.sin(bearing), -way_m * np.cos(bearing)])
+    x, y, z = catalogue.unit[numbers].T.astype(np.float64)
+    to_east, to_north = (axis[0] * x + axis[1] * y + axis[2] * z for axis in (east, north))
+    across, along = np.hypot(to_east, to_north), unit[0] * x + unit[1] * y + unit[2] * z
+    way_m = np.arctan2(across, along) * EARTH_RADIUS_M
+    way_m /= np.maximum(across, 1e-12)
+    sin, cos = np.sin(np.radians(heading_deg)), np.cos(np.radians(heading_deg))
+    offsets = np.empty((len(numbers), 2))
+    offsets[:, 0] = way_m * (to_east * cos - to_north * sin)
+    offsets[:, 1] = -way_m * (to_north * cos + to_east * sin)
     # The great circle back to the nadir leaves the landmark at an azimuth that differs by the convergence of meridians.
-    east_at = np.column_stack([-places[:, 1], places[:, 0], np.zeros(len(places))])
-    east_at /= np.maximum(np.hypot(east_at[:, 0], east_at[:, 1]), 1e-12)[:, None]
-    north_at = np.cross(places, east_at)
-    onward = np.arctan2(-(east_at @ unit), -(north_at @ unit))
-    convergence = np.degrees(onward - azimuth)
+    onward_east = y * unit[0] - x * unit[1]
+    onward_north = z * (x * unit[0] + y * unit[1]) - (x * x + y * y) * unit[2]
+    convergence = np.degrees(
+        np.arctan2(onward_east * to_north - onward_north * to_east, onward_north * to_north + onward_east * to_east)
+    )
     angle_deg = (catalogue.angle_deg[numbers] - heading_deg - convergence) % 360.0
     return offsets, angle_deg.astype(np.float32)
 
@@ -174,22 +161,23 @@ def best_similarity(
     Each pair of matches at least ``base_m`` apart is a hypothesis; those whose scale or turn is impossible are not
     tried, heavy pairs are tried first. Deterministic: no dice are thrown.
     """
-    first, second = np.triu_indices(len(frame), 1)
-    base = frame[second] - frame[first]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factor = (place[second] - place[first]) / base
-    size, limit = np.abs(factor), np.tan(np.radians(MAX_TURN_DEG))
-    possible = (np.abs(base) > base_m) & (size < MAX_SCALE) & (size > 1 / MAX_SCALE)
-    possible &= np.abs(factor.imag) < limit * factor.real
-    trials = np.flatnonzero(possible)
-    if len(trials) == 0:
+    frame, place = frame.astype(np.complex64), place.astype(np.complex64)  # centimetres are nothing here
+    base, span = frame - frame[:, None], place - place[:, None]
+    square, size = base.real**2 + base.imag**2, span.real**2 + span.imag**2
+    possible = (square > base_m**2) & (size < MAX_SCALE**2 * square) & (size * MAX_SCALE**2 > square)
+    # The turn of span / base, without dividing.
+    along, across = base.real * span.real + base.imag * span.imag, base.real * span.imag - base.imag * span.real
+    possible &= np.abs(across) < np.tan(np.radians(MAX_TURN_DEG)) * along
+    first, second = np.nonzero(np.triu(possible, 1))
+    if len(first) == 0:
         return np.zeros(len(frame), bool)
-    if len(trials) > _MAX_HYPOTHESES:
-        heavy = weight[first[trials]] * weight[second[trials]]
-        trials = trials[np.argsort(-heavy, kind="stable")[:_MAX_HYPOTHESES]]
-    factor = factor[trials]
-    shift = place[first[trials]] - factor * frame[first[trials]]
-    off = factor[:, None] * frame + shift[:, None] - place
+    if len(first) > _MAX_HYPOTHESES:
+        heaviest = np.argsort(-(weight[first] * weight[second]), kind="stable")[:_MAX_HYPOTHESES]
+        first, second = first[heaviest], second[heaviest]
+    factor = span[first, second] / base[first, second]
+    off = factor[:, None] * frame
+    off += (place[first] - factor * frame[first])[:, None]
+    off -= place
     agree = off.real**2 + off.imag**2 < tolerance_m**2
     return agree[int((agree @ weight).argmax())]
 

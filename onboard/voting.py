@@ -22,6 +22,7 @@ HEADING_BINS = 36
 _NEIGHBOUR_BINS = (-1, 0, 1)
 # Eight cubes by three headings see much the same proposals: so many bins are looked at for each candidate wanted.
 _BINS_A_CANDIDATE = 8
+_MARK_BITS = 16
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.int64)
 
 
@@ -57,26 +58,26 @@ def vote(
     nadir = proposed_nadir(spread, view, catalogue, (heading + 0.5).astype(np.float32) * step + turn)
     spot = np.unique(view.spot, return_inverse=True)[1][spread.feature]
 
-    keys = _bin_keys(nadir, heading, bin_m)
     order = np.argsort(heading, kind="stable")
-    nadir, keys, spot, landmark = nadir[order], keys[order], spot[order], spread.landmark[order]
-    bounds = np.searchsorted(heading[order], np.arange(HEADING_BINS + 1))
-    radius = 0.8 * bin_m / EARTH_RADIUS_M
-    candidates: list[Candidate] = []
-    for key in _fullest(keys, spot, _BINS_A_CANDIDATE * top).tolist():
-        number = key % HEADING_BINS
-        part = slice(bounds[number], bounds[number + 1])
-        centre = np.median(nadir[part][(keys[part] == key).any(axis=1)], axis=0)
-        off = nadir[part] - centre
-        near = np.einsum("ij,ij->i", off, off) < radius**2
-        if not near.any():
-            continue
-        votes = min(len(set(spot[part][near].tolist())), len(set(landmark[part][near].tolist())))
-        place = nadir[part][near].mean(axis=0)
-        place /= np.linalg.norm(place)
-        candidates.append(Candidate(tuple(place.tolist()), float((number + 0.5) * step), votes))
-    candidates.sort(key=lambda candidate: -candidate.votes)
-    return _apart(candidates, bin_m / EARTH_RADIUS_M, top)
+    nadir, heading, spot, landmark = nadir[order], heading[order], spot[order], spread.landmark[order]
+    keys = _bin_keys(nadir, heading, bin_m)
+    bins = _fullest(keys, spot, _BINS_A_CANDIDATE * top)
+    centres = _medians(bins, keys, nadir)
+    of_bin, near = _near(nadir, heading, centres, bins % HEADING_BINS, 0.8 * bin_m / EARTH_RADIUS_M)
+    votes = np.minimum(_distinct(of_bin, spot[near], len(bins)), _distinct(of_bin, landmark[near], len(bins)))
+    place = np.zeros((len(bins), 3), np.float32)
+    np.add.at(place, of_bin, nadir[near])
+    place /= np.bincount(of_bin, minlength=len(bins)).clip(1).astype(np.float32)[:, None]
+    falling = np.argsort(-votes, kind="stable")[: np.count_nonzero(votes)]
+    unit = place[falling]
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    chosen = _apart(unit.astype(np.float64), bin_m / EARTH_RADIUS_M, top)
+    return [
+        Candidate(
+            tuple(unit[k].tolist()), float((bins[falling[k]] % HEADING_BINS + 0.5) * step), int(votes[falling[k]])
+        )
+        for k in chosen
+    ]
 
 
 def _bin_keys(nadir: NDArray, heading: NDArray, bin_m: float) -> NDArray[np.int64]:
@@ -98,12 +99,60 @@ def _fullest(keys: NDArray[np.int64], spot: NDArray[np.int64], count: int) -> ND
     return bins[starts[np.argsort(-votes, kind="stable")[:count]]]
 
 
-def _apart(candidates: list[Candidate], radius: float, top: int) -> list[Candidate]:
-    kept: list[Candidate] = []
-    for candidate in candidates:
-        place = np.array(candidate.unit)
-        if all(np.linalg.norm(place - other.unit) > radius for other in kept):
-            kept.append(candidate)
+def _medians(bins: NDArray[np.int64], keys: NDArray[np.int64], nadir: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The median (B, 3) of the proposals (K, 3) in each of the bins (B,), each of which holds one at least."""
+    rising = np.sort(bins)
+    # Most keys belong to none of the bins, which a look at their last bits tells.
+    marks = np.zeros(1 << _MARK_BITS, bool)
+    marks[rising & (len(marks) - 1)] = True
+    flat = np.flatnonzero(marks[keys.ravel() & (len(marks) - 1)])
+    number = np.searchsorted(rising, keys.ravel()[flat]).clip(0, len(rising) - 1)
+    held = rising[number] == keys.ravel()[flat]
+    number, member = number[held], nadir[flat[held] // keys.shape[1]]
+    counts = np.bincount(number, minlength=len(rising))
+    low = np.cumsum(counts) - counts + (counts - 1) // 2
+    high = low + (counts + 1) % 2
+    ordered = [member[np.lexsort((member[:, axis], number)), axis] for axis in range(3)]
+    middle = np.stack([(values[low] + values[high]) / 2 for values in ordered], axis=1)
+    return middle[np.searchsorted(rising, bins)]
+
+
+def _near(
+    nadir: NDArray[np.float32],
+    heading: NDArray[np.int64],
+    centre: NDArray[np.float32],
+    centre_heading: NDArray[np.int64],
+    radius: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which proposals (K, 3), in order of heading, lie within ``radius`` of which centres (B, 3) of their heading:
+    pairs (centre, proposal), in order of centre, then proposal."""
+    bounds = np.searchsorted(heading, np.arange(HEADING_BINS + 1))
+    found = []
+    for number in np.unique(centre_heading).tolist():
+        part = slice(bounds[number], bounds[number + 1])
+        these = np.flatnonzero(centre_heading == number)
+        off = nadir[part] - centre[these, None]
+        of_centre, proposal = np.nonzero(np.einsum("bkj,bkj->bk", off, off) < radius**2)
+        found.append((these[of_centre], proposal + bounds[number]))
+    of_centre, proposal = (np.concatenate(parts) for parts in zip(*found))
+    order = np.argsort(of_centre, kind="stable")
+    return of_centre[order], proposal[order]
+
+
+def _distinct(group: NDArray[np.int64], value: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """How many different values (K,) each of the groups 0 to ``groups`` holds."""
+    values = int(value.max(initial=0)) + 1
+    return np.bincount(np.unique(group * values + value) // values, minlength=groups)
+
+
+def _apart(place: NDArray[np.float64], radius: float, top: int) -> list[int]:
+    """The first ``top`` of the places (N, 3) that are farther than ``radius`` from all before them."""
+    free = np.ones(len(place), bool)
+    kept: list[int] = []
+    for number in range(len(place)):
+        if free[number]:
+            kept.append(number)
             if len(kept) == top:
                 break
+            free &= np.linalg.norm(place - place[number], axis=1) > radius
     return kept
