@@ -8,11 +8,17 @@ from onboard.mission import Mission
 
 
 def pose_over(
-    mission: Mission, lat_deg: float, lon_deg: float, rng: np.random.Generator, tilt_deg: float = 0.0
+    mission: Mission,
+    lat_deg: float,
+    lon_deg: float,
+    rng: np.random.Generator,
+    tilt_deg: float = 0.0,
+    altitude_factor: float = 1.0,
 ) -> tuple[Array, Array]:
-    """Position (3,) and ecef_from_cam (3, 3) over a place: any altitude of the mission, any heading, pointing off by
-    the mission's sigma about each axis, and turned up by ``tilt_deg`` towards the top of the picture."""
-    altitude_m = rng.uniform(*mission.orbit.altitude_m)
+    """Position (3,) and ecef_from_cam (3, 3) over a place: any altitude of the mission, times
+    ``altitude_factor``, any heading, pointing off by the mission's sigma about each axis, and turned up by ``tilt_deg``
+    towards the top of the picture."""
+    altitude_m = rng.uniform(*mission.orbit.altitude_m) * altitude_factor
     level = ecef_from_nadir_camera(lat_deg, lon_deg, float(rng.uniform(0, 360)))
     error_rad = rng.normal(0.0, np.radians(mission.pointing_sigma_deg), 3)
     tilted = cv2.Rodrigues(np.array([np.radians(tilt_deg), 0.0, 0.0]))[0]
