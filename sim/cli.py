@@ -12,6 +12,7 @@ from onboard.errors import MissingPackageError
 from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
 from sim.errors import SimError
 from sim.hil_cli import add_hil
+from sim.integrity_cli import add_integrity
 from sim.pointing import add_pointing_options, pointing_of
 from sim.season_cli import add_learn_season
 from sim.track_cli import add_track
@@ -71,6 +72,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     add_validate(actions)
     add_hil(actions)
     add_track(actions)
+    add_integrity(actions)
     add_learn_season(actions)
 
 
