@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack bench-real bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-sim hil clean
+.PHONY: venv train-venv demo test lint pack bench-real bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-sim bench-integrity hil clean
 
 venv: .venv/ready
 
@@ -76,6 +76,15 @@ bench-faults: venv
 # The simulator's speed, cold and warm, stage by stage.
 bench-sim: venv
 	$(BIN)/python -m tests.bench_sim $(DATA)/mosaics/blue_marble_summer_30as.tif
+
+# Wrong fixes: frames that show nothing known, most of them hard; goes on where it stopped. The goal is 30,000 of them.
+INTEGRITY_FRAMES ?= 30000
+INTEGRITY_SEED ?= 2026
+FLY_ISS = --mission index_builder/missions/iss-405km.yaml --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif
+bench-integrity: venv
+	$(BIN)/nadir sim run $(FLY_ISS) --scenario reject --frames 1050 --seed $(INTEGRITY_SEED) --out runs/integrity/reject
+	$(BIN)/nadir sim run $(FLY_ISS) --scenario hard --frames $(INTEGRITY_FRAMES) --seed $(INTEGRITY_SEED) --out runs/integrity/hard
+	$(BIN)/nadir sim integrity runs/integrity/reject runs/integrity/hard --chart runs/integrity/reliability.svg
 
 # Hardware in the loop (docs/hil.md): make hil TARGET=tcp://DEVICE:5555; by default against the demo's pack and mosaic.
 MISSION ?= sim/missions/widefield_700km.yaml

@@ -26,6 +26,7 @@ from onboard.geodesy import Array, geodetic_from_ecef, heading_deg_of
 from sim.errors import SimError
 from sim.look import Look
 from sim.ocean import OceanMask
+from sim.places import Sea
 from sim.renderer import Renderer
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
@@ -44,7 +45,7 @@ class Exposure:
 class Draw(Protocol):
     """Chooses exposure ``index`` of a seed, by these two and nothing else; sent to the workers, so picklable."""
 
-    def __call__(self, seed: int, index: int, ocean: OceanMask) -> Exposure: ...
+    def __call__(self, seed: int, index: int, ocean: Sea) -> Exposure: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,12 @@
 """A campaign: a scenario rendered, localized and judged, in one directory that a rerun completes."""
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from onboard.mission import Mission
 from sim.coverage import require_mosaic
@@ -20,6 +18,7 @@ from sim.geojson import footprints_geojson
 from sim.judgement import Record
 from sim.ocean import ocean_files
 from sim.oem import object_id_of, oem_text
+from sim.progress import Progress
 from sim.record_log import RecordLog, write_whole
 from sim.report import write_report
 from sim.scenario import EARTH, Flight, Scenario, Shot
@@ -134,10 +133,7 @@ def _fly(
     counts = {"right": 0, "wrong": 0, "none": 0}
     for fix in fixes.records.values():
         counts[outcome(fix, limit_m)] += 1
-    with tqdm(
-        desc="fly", total=len(shots), initial=len(shots) - len(missing), unit="frame", smoothing=0.05,
-        disable=not sys.stderr.isatty(),
-    ) as progress:  # fmt: skip
+    with Progress(len(shots), len(shots) - len(missing)) as progress:
         for result in flown:
             # The picture first, the fix last: a frame counts as done when its fix is on disk.
             if keeps(result.fix):
@@ -145,8 +141,7 @@ def _fly(
             truths.append(result.truth)
             fixes.append(result.fix)
             counts[outcome(result.fix, limit_m)] += 1
-            progress.set_postfix(solved=counts["right"], wrong=counts["wrong"], refresh=False)
-            progress.update()
+            progress.update(solved=counts["right"], wrong=counts["wrong"])
     return truths.finish(), fixes.finish()
 
 

@@ -164,6 +164,30 @@ def _by_inliers(axes: Axes, bins: list[Record]) -> None:
     axes.set(title="mean by inliers (honest: 3, band)", xlim=(-0.6, len(bins) - 0.4))
 
 
+def reliability_chart(reliability: Record) -> bytes:
+    """Share of frames that stated a chance of a false fix of p or less, against p, of frames whose best place is wrong;
+    honest is the diagonal, or less."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        levels = reliability["levels"]
+        stated, low, high = (np.array([each[key] for each in levels]) for key in ("stated", "low95", "at_most95"))
+        seen = np.array([each["frames"] > 0 for each in levels])
+        floor = 0.2 / reliability["frames"]
+        axes.plot([stated[0], 1], [stated[0], 1], color=BLUE, linewidth=1.5, label="honest: on the diagonal or below")
+        axes.vlines(stated, np.maximum(low, floor), high, color=RIGHT, linewidth=5, alpha=0.25)
+        value = np.array([each["value"] for each in levels])
+        axes.plot(stated[seen], value[seen], "o", color=RIGHT, markersize=4, label="share of frames, 95 % interval")
+        axes.plot(stated[~seen], high[~seen], "v", color=FAINT, markersize=4, label="none seen: at most, 95 %")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set(title="stated chance of a false fix", xlabel="p", ylabel="share of frames that stated p or less",
+                 xlim=(stated[0], 1), ylim=(floor, 1))  # fmt: skip
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
+
+    return _svg(draw, 5.6, 4.2)
+
+
 def latency_chart(fixes: Sequence[Record]) -> bytes:
     """Time a frame took the runtime, while every core was busy, and the simulator."""
 

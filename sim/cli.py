@@ -12,6 +12,7 @@ from onboard.errors import MissingPackageError
 from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
 from sim.errors import SimError
 from sim.hil_cli import add_hil
+from sim.integrity_cli import add_integrity
 from sim.pointing import add_pointing_options, pointing_of
 from sim.season_cli import add_learn_season
 from sim.track_cli import add_track
@@ -29,6 +30,7 @@ SCENARIOS = {
     "orbits": "random orbits, and how long each takes to its first fix",
     "land": "places drawn uniformly over land, by day",
     "reject": "ocean, overcast, night, limb, off-map, Moon-like, garbage: nothing to be found",
+    "hard": "mirrored and repeated ground, other worlds, painted sea, cloud streets, wrong scale: nothing to be found",
 }
 # Which options mean something in which scenario, and what they are worth unless given.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -36,6 +38,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": 60.0, "clouds": None},
     "land": {"frames": 100, "clouds": None},
     "reject": {"frames": 105},
+    "hard": {"frames": 120},
 }
 
 
@@ -54,7 +57,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
     run.add_argument("--scenario", choices=SCENARIOS, default="orbit", help="what to fly (default: %(default)s)")
     run.add_argument("--pack", type=Path, help="flight pack (default: $NADIR_PACK, else the packaged one)")
-    run.add_argument("--frames", type=int, metavar="N", help="how many (default: 100; of reject: 105)")
+    run.add_argument("--frames", type=int, metavar="N", help="how many (default: 100; of reject: 105, of hard: 120)")
     run.add_argument("--orbits", type=int, metavar="N", help="of scenario orbits (default: 20)")
     run.add_argument("--revolutions", type=float, metavar="M", help="of every orbit (default: 1)")
     run.add_argument("--every-s", type=float, metavar="S", help="seconds between frames of an orbit (default: 60)")
@@ -69,6 +72,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     add_validate(actions)
     add_hil(actions)
     add_track(actions)
+    add_integrity(actions)
     add_learn_season(actions)
 
 
@@ -143,7 +147,7 @@ def _scenario(
     ground, begin = Ground(mosaic, OceanMask()), DEFAULT_START if start is None else start
     if arguments.scenario == "land":
         return LandScenario(mission, options["frames"], seed, ground, begin, options["clouds"])
-    return RejectScenario(mission, options["frames"], seed, ground, begin)
+    return RejectScenario(mission, options["frames"], seed, ground, begin, hard=arguments.scenario == "hard")
 
 
 def utc_time(text: str) -> "np.datetime64":

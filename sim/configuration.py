@@ -9,6 +9,7 @@ from onboard.mission import mission_yaml
 from onboard.pack import MANIFEST
 from sim.scenario import Scenario
 
+RECORDS = 2  # what a line of truth.jsonl and fixes.jsonl holds; another number, another campaign
 _PACKAGES = ("nadir", "numpy", "opencv-python-headless", "faiss-cpu", "astropy", "sgp4")
 
 
@@ -16,6 +17,7 @@ def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any])
     """The configuration of a campaign; ``versions`` is for the record and not compared. pack: `pack_identity`."""
     camera = scenario.mission.camera
     return {
+        "records": RECORDS,
         "scenario": scenario.name,
         "seed": scenario.seed,
         "mission": mission_yaml(scenario.mission, camera.name),

@@ -18,24 +18,32 @@ INLIER_EDGES = (0, 10, 20, 40, 80, 160, 100_000)
 
 
 def consistency(fixes: Sequence[Record]) -> Record:
-    """Of the fixes' normalised errors: ``joint`` (3 degrees of freedom), ``axes`` (1 each), and joint ``by_inliers``.
+    """Of the fixes' normalised errors: ``joint`` (3 degrees of freedom), ``axes`` (1 each), and both ``by_inliers``.
 
     Each has n, the mean (expected: the degrees of freedom), mean_band95 (where the mean of n honest ones lies), and the
     shares inside, below and above the middle 95 % of the distribution (expected: 95, 2.5 and 2.5 %).
     """
     usable = [fix for fix in fixes if fix["normalised_error2"] is not None]
-    joint = np.array([fix["normalised_error2"] for fix in usable])
-    inliers = np.array([fix["inliers"] for fix in usable], int)
     return {
-        "joint": _against_chi2(joint, 3),
-        "axes": {
-            axis: _against_chi2(np.array([axis_error2(fix, i) for fix in usable]), 1) for i, axis in enumerate(AXES)
-        },
+        "joint": _joint(usable),
+        "axes": _axes(usable),
         "by_inliers": [
-            {"inliers": f"{low} to {high - 1}" if high < 100_000 else f"{low} or more"}
-            | _against_chi2(joint[(inliers >= low) & (inliers < high)], 3)
+            {"inliers": f"{low} to {high - 1}" if high < INLIER_EDGES[-1] else f"{low} or more"}
+            | _joint(members)
+            | {"axes": _axes(members)}
             for low, high in pairwise(INLIER_EDGES)
+            for members in [[fix for fix in usable if low <= fix["inliers"] < high]]
         ],
+    }
+
+
+def _joint(fixes: Sequence[Record]) -> Record:
+    return _against_chi2(np.array([fix["normalised_error2"] for fix in fixes], float), 3)
+
+
+def _axes(fixes: Sequence[Record]) -> Record:
+    return {
+        axis: _against_chi2(np.array([axis_error2(fix, i) for fix in fixes], float), 1) for i, axis in enumerate(AXES)
     }
 
 

@@ -14,7 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from onboard import wire
-from onboard.fix import Fix, Status, no_fix
+from onboard.acceptance import Acceptance
+from onboard.clock import Clock
+from onboard.evidence import Evidence
+from onboard.fix import Status, no_fix
 from sim.campaign import claim, conclude, require_flyable, told_altitude_m
 from sim.crew import Crew
 from sim.errors import SimError
@@ -117,10 +120,10 @@ def way_text(way: Record) -> str:
 class _NoRuntime:
     """Looks at nothing: frames are rendered before the target sees them."""
 
-    def localize(
-        self, frame: Any, *, timestamp_ns: int | None = None, altitude_m: tuple[float, float] | None = None
-    ) -> Fix:
-        return no_fix(Status.TIMEOUT, "not looked at yet")
+    acceptance = Acceptance.none(limit=1.0)
+
+    def examine(self, frame: Any, **known: Any) -> Evidence:
+        return Evidence(Clock(None))
 
 
 def _render(

@@ -1,17 +1,40 @@
 """The records of one frame: what is true of it, and the fix beside the truth."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from onboard.acceptance import Acceptance
+from onboard.evidence import Evidence
 from onboard.fix import Fix, Status
-from onboard.geodesy import Array, distance_m, ecef_from_ned
+from onboard.geodesy import Array, distance_m, ecef_from_ned, geodetic_from_ecef
 from sim.attitude import quat_wxyz
 from sim.renderer import Observation
 from sim.scenario import Shot, utc_text
 from sim.subjects import shows_earth
 
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class BestPlace:
+    """The place that came nearest to being the fix, whether it became it or not. score: 0 where there was none;
+    false_fix_probability: as the pack is calibrated, what a fix would have stated; position_ecef_m (3,) of the camera,
+    None without a pose."""
+
+    score: float
+    false_fix_probability: float
+    position_ecef_m: Array | None
+
+    @classmethod
+    def of(cls, evidence: Evidence, acceptance: Acceptance) -> "BestPlace":
+        """What a frame was closest to."""
+        if not evidence.hypotheses:
+            return cls(0.0, 1.0, None)
+        best = evidence.hypotheses[0]
+        position = None if best.pose is None else best.pose.position_ecef_m
+        return cls(float(best.score), acceptance.false_fix_probability(best.score), position)
 
 
 def truth_record(shot: Shot, seen: Observation, outline_lonlat_deg: Array) -> Record:
@@ -41,8 +64,10 @@ def truth_record(shot: Shot, seen: Observation, outline_lonlat_deg: Array) -> Re
     }
 
 
-def fix_record(truth: Record, fix: Fix, latency_ms: float, render_ms: float) -> Record:
+def fix_record(truth: Record, fix: Fix, latency_ms: float, render_ms: float, best: BestPlace | None = None) -> Record:
     """A line of fixes.jsonl. Every estimate is null unless the status is FIX, every error unless there is a truth.
+
+    best_score, best_probability, best_error_m: of ``best``, on every status; null where it is not known.
 
     error_m: along the ground between the nadir points; error_neu_m, sigma_neu_m: of the camera's position along
     north, east and up, and the fix's own 1-sigma; normalised_error2: e^T C^-1 e of the position, chi-squared with
@@ -53,9 +78,16 @@ def fix_record(truth: Record, fix: Fix, latency_ms: float, render_ms: float) -> 
         "lat_deg": None, "lon_deg": None, "altitude_m": None, "heading_deg": None, "sigma_m": None,
         "false_fix_probability": None, "error_m": None, "altitude_error_m": None, "error_neu_m": None,
         "sigma_neu_m": None, "normalised_error2": None,
+        "best_score": None, "best_probability": None, "best_error_m": None,
         "inliers": fix.inliers, "votes": fix.votes,
         "latency_ms": round(latency_ms, 2), "render_ms": round(render_ms, 2),
     }  # fmt: skip
+    if best is not None:
+        record |= {
+            "best_score": round(best.score, 3),
+            "best_probability": best.false_fix_probability,
+            "best_error_m": _off_m(best.position_ecef_m, truth),
+        }
     if fix.status is not Status.FIX:
         return record
     for name in ("lat_deg", "lon_deg", "altitude_m", "heading_deg", "sigma_m", "false_fix_probability"):
@@ -75,6 +107,14 @@ def fix_record(truth: Record, fix: Fix, latency_ms: float, render_ms: float) -> 
         "sigma_neu_m": [_finite(value) for value in sigma],
         "normalised_error2": _finite(_normalised(offset, covariance)),
     }
+
+
+def _off_m(position_ecef_m: Array | None, truth: Record) -> float | None:
+    """How far from the true nadir point a position's is, along the ground; None where either is missing."""
+    if position_ecef_m is None or truth["lat_deg"] is None:
+        return None
+    lat, lon, _ = geodetic_from_ecef(position_ecef_m)
+    return _finite(float(distance_m(lat, lon, truth["lat_deg"], truth["lon_deg"])))
 
 
 def _normalised(offset_m: Array, covariance_m2: Array) -> float:

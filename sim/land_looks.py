@@ -9,7 +9,7 @@ from onboard.geodesy import Array, destination, ecef_from_geodetic, ecef_from_na
 from sim.batch import Exposure
 from sim.errors import SimError
 from sim.look import draw_look
-from sim.ocean import OceanMask
+from sim.places import Sea
 
 _DRAWS = 1000
 _MASK_GSD_M = 4e3
@@ -30,7 +30,7 @@ class LandLooks:
     looks: int = 1
     aside_m: float = 0.0
 
-    def __call__(self, seed: int, index: int, ocean: OceanMask) -> Exposure:
+    def __call__(self, seed: int, index: int, ocean: Sea) -> Exposure:
         """Exposure ``index`` (`sim.batch.Draw`). Raises SimError where the band has no land."""
         lat, lon = self._place(np.random.default_rng((seed, 2, index // self.looks)), ocean)
         rng = np.random.default_rng((seed, 0, index))
@@ -42,7 +42,7 @@ class LandLooks:
         position = ecef_from_geodetic(lat, lon, rng.uniform(*self.altitude_m))
         return Exposure(position, rotation, self._sun(rng, lat, lon), draw_look(rng, lat, lon))
 
-    def _place(self, rng: np.random.Generator, ocean: OceanMask) -> tuple[float, float]:
+    def _place(self, rng: np.random.Generator, ocean: Sea) -> tuple[float, float]:
         low, high = np.sin(np.radians(self.latitude_band_deg))
         for _ in range(_DRAWS):
             lat, lon = np.degrees(np.arcsin(rng.uniform(low, high, (1, 1)))), rng.uniform(-180, 180, (1, 1))

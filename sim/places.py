@@ -15,6 +15,7 @@ from sim.texture import Mosaic
 YEAR_S = 365.25 * 86400
 ROUNDS = 400  # of draws before a wish counts as one that cannot be met
 MASK_GSD_M = 3.8e3  # land and sea are told apart at this scale
+COVER_GSD_M = 60e3  # what covers the ground is judged by the mosaic's mean colour over so much
 MAP_GSD_M = 100e3  # whether a place is on the mosaic shows on its coarsest overview
 
 
@@ -38,6 +39,23 @@ class Ground:
     def land(self, lat_deg: Array, lon_deg: Array) -> NDArray[np.bool_]:
         """True on mapped land (lakes included)."""
         return (self._sea_share(lat_deg, lon_deg) < 0.5) & self.mapped(lat_deg, lon_deg)
+
+    def desert(self, lat_deg: Array, lon_deg: Array) -> NDArray[np.bool_]:
+        """True where the map shows bare, bright ground, warmer in colour than snow or salt."""
+        red, _, blue, leaves = self._colours(lat_deg, lon_deg)
+        return self.land(lat_deg, lon_deg) & (leaves < 0.06) & (red > 110) & (red > 1.2 * blue)
+
+    def fields(self, lat_deg: Array, lon_deg: Array) -> NDArray[np.bool_]:
+        """True where the map shows open green country: fields, pasture, steppe; neither forest nor desert."""
+        red, green, blue, leaves = self._colours(lat_deg, lon_deg)
+        bright = (red + green + blue) / 3
+        return self.land(lat_deg, lon_deg) & (leaves > 0.10) & (leaves < 0.32) & (bright > 40) & (bright < 110)
+
+    def _colours(self, lat_deg: Array, lon_deg: Array) -> tuple[Array, Array, Array, Array]:
+        """Mean red, green and blue (N,) around places, and how green they are: see `sim.surface`."""
+        rgb = self.mosaic.sample(lat_deg[None], lon_deg[None], COVER_GSD_M)[0][0].astype(np.float64)
+        red, green, blue = rgb.T
+        return red, green, blue, (2 * green - red - blue) / (red + green + blue + 6)
 
     def open_sea(self, lat_deg: Array, lon_deg: Array, reach_m: float) -> NDArray[np.bool_]:
         """True where twelve points ``reach_m`` around and half that, and the place itself, are mapped ocean."""

@@ -1,6 +1,6 @@
 """Scenario ``reject``: frames that should give no fix, and in which any fix must at least be right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,110 +11,114 @@ from sim.earth_frames import sun_ecef
 from sim.errors import SimError
 from sim.flight_scenario import require_positive
 from sim.footprint import ground_way_m, swath_m
-from sim.look import draw_look
+from sim.look import Look, draw_look
 from sim.places import Ground, Streams, draw_places, draw_times
-from sim.scenario import DEFAULT_START, EARTH, Flight, Shot, shot_at, utc_text
+from sim.reject_kinds import HARD, REJECT, Kind
+from sim.scenario import DEFAULT_START, Flight, Shot, shot_at, utc_text
 from sim.season import season_of
 from sim.still_shots import pose_over, pose_towards
-from sim.subjects import BARS, CHECKERBOARD, CRATERED, MIRRORED, NOISE, STRIPES, UNIFORM
+from sim.subjects import SHOWN_MIRRORED
 
-DAY_DEG, NIGHT_DEG = (5.0, 90.0), (-90.0, -10.0)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A way to be useless. subjects: taken in turn; place: 'land', 'sea' or 'off-map'; cloud_cover: None: drawn."""
-
-    subjects: tuple[str, ...] = (EARTH,)
-    place: str = "land"
-    sun_deg: tuple[float, float] = DAY_DEG
-    cloud_cover: float | None = None
-    limb: bool = False
-
-
-KINDS = {
-    "ocean": Kind(place="sea"),
-    "overcast": Kind(cloud_cover=1.0),
-    "night": Kind(sun_deg=NIGHT_DEG),
-    "limb": Kind(limb=True),
-    "off-map": Kind(place="off-map"),
-    "moon-like": Kind(subjects=(MIRRORED, CRATERED), cloud_cover=0.0),
-    "garbage": Kind(subjects=(NOISE, UNIFORM, CHECKERBOARD, BARS, STRIPES)),
-}
+# Clouds that are to leave room for structure cover so much of the frame.
+STRUCTURED_COVER = (0.3, 0.8)
+# A heading the runtime is told wrongly is off by so much either way, degrees.
+MISLED_DEG = (20.0, 180.0)
 
 
 @dataclass(frozen=True, eq=False)
 class RejectScenario:
-    """``frames`` frames, the kinds of KINDS in turn."""
+    """``frames`` frames, the kinds of REJECT in turn; of HARD when ``hard``."""
 
     mission: Mission
     frames: int
     seed: int
     ground: Ground
     start: np.datetime64 = DEFAULT_START
+    hard: bool = False
 
-    name = "reject"
     flights: tuple[Flight, ...] = ()
 
     def __post_init__(self) -> None:
         require_positive(self.frames)
 
     @property
+    def name(self) -> str:
+        return "hard" if self.hard else "reject"
+
+    @property
     def description(self) -> str:
+        judged = "A fix counts as wrong unless the frame does show the Earth and the fix is right."
+        if self.hard:
+            return (
+                f"{self.frames} frames full of features that look right: maps with east and west exchanged (any land, "
+                f"deserts, farmland), one patch of farmland repeated, mirrored pictures, other worlds, the map's "
+                f"painted sea floor, streets and cells of cloud, frames from 0.6 and 1.6 times the altitude the "
+                f"runtime is told, frames with a wrong heading told, deserts and farmland as they are. {judged}"
+            )
         left_out = "" if "off-map" in self.kinds else " No place is off the map: the latitude band reaches the poles."
         return (
             f"{self.frames} frames that should give no fix: open ocean, overcast sky, night, the limb, land outside "
             f"the catalogue's latitudes, worlds that are not the Earth (a mirrored map, a cratered plain) and garbage "
-            f"(noise, one colour, test patterns, a damaged frame). A fix counts as wrong unless the frame does show "
-            f"the Earth and the fix is right.{left_out}"
+            f"(noise, one colour, test patterns, a damaged frame). {judged}{left_out}"
         )
 
     def settings(self) -> dict[str, Any]:
         return {"frames": self.frames, "start_utc": utc_text(self.start), "kinds": list(self.kinds)}
 
     @property
-    def kinds(self) -> list[str]:
+    def kinds(self) -> dict[str, Kind]:
         """The kinds that this mission has: there is no place off a map that reaches the poles."""
-        return [name for name in KINDS if name != "off-map" or self._off_map_bands()]
+        kinds = HARD if self.hard else REJECT
+        return {name: kind for name, kind in kinds.items() if kind.place != "off-map" or self._off_map_bands()}
 
     def shots(self) -> list[Shot]:
-        names = self.kinds
+        kinds = self.kinds
         shots: list[Shot] = []
-        for number, name in enumerate(names):
-            shots += self._shots_of(name, range(number, self.frames, len(names)), len(names))
+        for number, (name, kind) in enumerate(kinds.items()):
+            shots += self._shots_of(name, kind, range(number, self.frames, len(kinds)))
         return sorted(shots, key=lambda shot: shot.index)
 
-    def _shots_of(self, name: str, indices: range, step: int) -> list[Shot]:
-        kind = KINDS[name]
+    def _shots_of(self, name: str, kind: Kind, indices: range) -> list[Shot]:
         streams = [np.random.default_rng((self.seed, 2, index)) for index in indices]
         lats, lons = self._places(kind, streams)
-        subjects = [kind.subjects[index // step % len(kind.subjects)] for index in indices]
+        subjects = [kind.subjects[turn % len(kind.subjects)] for turn in range(len(indices))]
         # The mirrored map shows at a place what lies at the opposite longitude.
-        lons = np.where([subject == MIRRORED for subject in subjects], -lons, lons)
+        lons = np.where([subject in SHOWN_MIRRORED for subject in subjects], -lons, lons)
         times = draw_times(streams, self.start, lats, lons, kind.sun_deg)
         shots = []
-        for i, (rng, sun) in enumerate(zip(streams, sun_ecef(times))):
-            lat, lon = float(lats[i]), float(lons[i])
+        for turn, (rng, sun) in enumerate(zip(streams, sun_ecef(times))):
+            lat, lon, time = float(lats[turn]), float(lons[turn]), times[turn]
+            factor = kind.altitude_factors[turn % len(kind.altitude_factors)]
             if kind.limb:
-                position, ecef_from_cam = pose_over(self.mission, lat, lon, rng, self._limb_tilt_deg(rng))
+                position, ecef_from_cam = pose_over(self.mission, lat, lon, rng, self._limb_tilt_deg(rng), factor)
             else:
-                position, ecef_from_cam = pose_towards(self.mission, lat, lon, rng)
-            look = draw_look(rng, lat, lon, kind.cloud_cover, season_of(times[i]))
+                position, ecef_from_cam = pose_towards(self.mission, lat, lon, rng, factor)
+            look = self._look(kind, turn, rng, lat, lon, time)
+            misled_deg = float(rng.uniform(*MISLED_DEG) * rng.choice([-1, 1])) if kind.misled else None
             shots.append(
                 shot_at(
-                    indices[i], times[i], position, ecef_from_cam, sun, look,
-                    seed=self.seed, group=name, subject=subjects[i],
+                    indices[turn], time, position, ecef_from_cam, sun, look,
+                    seed=self.seed, group=name, subject=subjects[turn], misled_deg=misled_deg,
                 )
             )  # fmt: skip
         return shots
+
+    @staticmethod
+    def _look(kind: Kind, turn: int, rng: np.random.Generator, lat: float, lon: float, time: np.datetime64) -> Look:
+        look = draw_look(rng, lat, lon, kind.cloud_cover, season_of(time))
+        if not kind.clouds:
+            return look
+        cover = float(rng.uniform(*STRUCTURED_COVER))
+        return replace(look, cloud_kind=kind.clouds[turn % len(kind.clouds)], cloud_cover=cover)
 
     def _places(self, kind: Kind, streams: Streams) -> tuple[np.ndarray, np.ndarray]:
         band = [self.mission.latitude_band_deg]
         if kind.place == "sea":
             reach = self._reach_m()
             return draw_places(streams, band, lambda lat, lon: self.ground.open_sea(lat, lon, reach), "open ocean")
-        if kind.place == "land":
-            return draw_places(streams, band, self.ground.land, "mapped land")
+        if kind.place != "off-map":
+            suits = {"land": self.ground.land, "desert": self.ground.desert, "fields": self.ground.fields}[kind.place]
+            return draw_places(streams, band, suits, f"mapped {kind.place}")
         bands = self._off_map_bands()
         try:
             return draw_places(streams, bands, self.ground.land, "mapped land outside the latitude band")

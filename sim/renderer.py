@@ -1,5 +1,6 @@
 """One frame of the simulated camera, from place, pointing, Sun and look."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,7 @@ from sim.clouds import CloudLayer, cloud_layer
 from sim.ground_change import changed
 from sim.look import Look
 from sim.ocean import OceanMask
+from sim.places import Sea
 from sim.season import recolour
 from sim.sensor import expose
 from sim.surface import ground_reflectance
@@ -39,10 +41,16 @@ class Renderer:
     Not to be shared by threads (a raster's file handle is not).
     """
 
-    def __init__(self, camera: Camera, mosaic: Mosaic, ocean: OceanMask | None = None) -> None:
+    def __init__(self, camera: Camera, mosaic: Mosaic, ocean: Sea | None = None) -> None:
         self.camera, self.mosaic = camera, mosaic
-        self.ocean = OceanMask() if ocean is None else ocean
+        self.ocean: Sea = OceanMask() if ocean is None else ocean
         self._rays = PixelRays.of(camera)
+
+    def over(self, mosaic: Mosaic, ocean: Sea) -> "Renderer":
+        """The same camera over another world; its rays, tens of megabytes, are shared."""
+        other = copy(self)
+        other.mosaic, other.ocean = mosaic, ocean
+        return other
 
     def render(
         self, position_ecef_m: Array, ecef_from_cam: Array, sun_ecef: Array, look: Look, rng: np.random.Generator

@@ -9,7 +9,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from sim.charts import breakdown_chart, consistency_chart, error_chart, first_fix_chart, latency_chart
+from sim.charts import (
+    breakdown_chart,
+    consistency_chart,
+    error_chart,
+    first_fix_chart,
+    latency_chart,
+    reliability_chart,
+)
 from sim.ending import ENDINGS, ending
 from sim.footprint import swath_m
 from sim.gallery import data_uri, gallery_html
@@ -43,6 +50,7 @@ def write_report(
         first_fix=_first_fix(statistics["first_fix"]),
         breakdown=_chart(breakdown_chart(statistics), "solved share by circumstance"),
         accuracy=_accuracy(fixes, statistics),
+        reliability=reliability_html(statistics["reliability"]),
         latency=_chart(latency_chart(fixes), "time a frame"),
         cores=os.cpu_count(),
         cards=gallery_html(out, mosaic, truths, fixes, limit_m, swath),
@@ -134,12 +142,14 @@ def _accuracy(fixes: list[Record], statistics: Record) -> str:
     if not statistics["all"]["solved"]:
         return ""
     consistency = statistics["consistency"]
-    named = {"joint (3 d.o.f.)": (consistency["joint"], 3)}
-    named |= {f"{axis} (1 d.o.f.)": (each, 1) for axis, each in consistency["axes"].items()}
-    named |= {f"joint, {each['inliers']} inliers": (each, 3) for each in consistency["by_inliers"]}
+    named = [("joint (3 d.o.f.)", consistency["joint"], 3)]
+    named += [(f"{axis} (1 d.o.f.)", each, 1) for axis, each in consistency["axes"].items()]
+    for each in consistency["by_inliers"]:
+        named.append((f"joint, {each['inliers']} inliers", each, 3))
+        named += [(f"&middot; {axis}", part, 1) for axis, part in each["axes"].items()]
     heads = ("normalised error squared", "fixes", "mean", "honest mean, 95 %", "inside 95 % band", "below", "above")
     rows = [_row(heads, "th")]
-    for name, (each, freedom) in named.items():
+    for name, each, freedom in named:
         if each["n"]:
             band = f"{freedom} ({each['mean_band95'][0]:.1f} to {each['mean_band95'][1]:.1f})"
             shares = (f"{each[key]:.0%}" for key in ("inside95", "below", "above"))
@@ -151,6 +161,33 @@ def _accuracy(fixes: list[Record], statistics: Record) -> str:
         f"<table>{''.join(rows)}</table><p class='faint'>Errors of right fixes over the fix's own covariance. Honest: "
         "95 % inside the band, 2.5 % below, 2.5 % above. More above: the covariance is too small; more below: too "
         "large.</p>"
+    )
+
+
+def reliability_html(reliability: Record | None) -> str:
+    """The section on the stated chance of a false fix; nothing where best places are not known."""
+    if reliability is None:
+        return ""
+    rows = [
+        _row(("best place wrong", "frames", "searched", "best score", "least p", "p &le; 0.1", "p &le; 0.01"), "th")
+    ]
+    for name, each in {"all": reliability, **reliability["groups"]}.items():
+        shares = {level["stated"]: level["value"] for level in each["levels"]}
+        rows.append(
+            _row((
+                name, each["frames"], each["searched"], f"{each['best_score']:.1f}", f"{each['least_stated']:.1g}",
+                _percent(shares[0.1]), _percent(shares[0.01]),
+            ))
+        )  # fmt: skip
+    text = (
+        "<p>Every frame's best place states a chance p of being reached by a frame that shows nothing known, whether "
+        "it became a fix or not. Counted here are the frames whose best place is wrong. Honest: a share of p or less "
+        "states p or less. Frames refused before they were searched count, as stating 1.</p>"
+    )
+    chart = _chart(reliability_chart(reliability), "stated chance of a false fix against its frequency")
+    return (
+        f'<h2>Is the stated chance of a false fix honest?</h2>{text}<div class="two"><div>{chart}</div>'
+        f"<div><table>{''.join(rows)}</table></div></div>"
     )
 
 

@@ -27,7 +27,8 @@ class Shot:
     position_ecef_m (3,); ecef_from_cam (3, 3); sun_ecef (3,) unit; lat_deg, lon_deg, altitude_m: geodetic nadir
     point; heading_deg: azimuth of the picture's up direction; off_nadir_deg: between the camera's axis and geodetic
     down; sun_elevation_deg: at the nadir point; seed: the campaign's; group: the name its statistics go under;
-    flight: the number of its `Flight`, None without one; subject: what stands before the camera (sim/subjects.py).
+    flight: the number of its `Flight`, None without one; subject: what stands before the camera (sim/subjects.py);
+    misled_deg: the runtime is told the attitude turned by so much about the camera's axis, None: it is told nothing.
     """
 
     index: int
@@ -46,6 +47,7 @@ class Shot:
     group: str
     flight: int | None = None
     subject: str = EARTH
+    misled_deg: float | None = None
 
     def noise(self) -> np.random.Generator:
         """The sensor's noise of this frame."""
@@ -64,6 +66,7 @@ def shot_at(
     group: str,
     flight: int | None = None,
     subject: str = EARTH,
+    misled_deg: float | None = None,
 ) -> Shot:
     """A shot from its place, pointing and Sun; the angles are worked out."""
     lat, lon, altitude = (float(value) for value in geodetic_from_ecef(position_ecef_m))
@@ -74,7 +77,7 @@ def shot_at(
         heading_deg_of(ecef_from_cam, lat, lon),
         float(np.degrees(np.arctan2(np.linalg.norm(np.cross(forward, down)), forward @ down))),
         float(np.degrees(np.arcsin(np.clip(-down @ sun_ecef, -1, 1)))),
-        look, seed, group, flight, subject,
+        look, seed, group, flight, subject, misled_deg,
     )  # fmt: skip
 
 

@@ -14,25 +14,37 @@ import cv2
 import faiss
 import numpy as np
 
+from onboard.acceptance import Acceptance
 from onboard.camera import Camera
-from onboard.fix import Fix
+from onboard.evidence import Evidence
+from onboard.fix import Attitude
+from sim.attitude import quat_wxyz
 from sim.errors import SimError
 from sim.footprint import outline_lonlat_deg
-from sim.judgement import Record, fix_record, truth_record
+from sim.judgement import BestPlace, Record, fix_record, truth_record
 from sim.ocean import OceanMask
 from sim.scenario import Shot
 from sim.subjects import Studio
 from sim.texture import Mosaic
 
 JPEG_QUALITY = 95
+ATTITUDE_SIGMA_RAD = np.radians(1.0)  # what a told attitude claims
 
 
 class FrameLocalizer(Protocol):
     """What a campaign asks of the runtime: `onboard.Localizer`."""
 
-    def localize(
-        self, frame: Any, *, timestamp_ns: int | None = None, altitude_m: tuple[float, float] | None = None
-    ) -> Fix: ...
+    @property
+    def acceptance(self) -> Acceptance: ...
+
+    def examine(
+        self,
+        frame: Any,
+        *,
+        timestamp_ns: int | None = None,
+        altitude_m: tuple[float, float] | None = None,
+        attitude: Attitude | None = None,
+    ) -> Evidence: ...
 
 
 @dataclass(frozen=True)
@@ -86,11 +98,23 @@ class Station:
             frame = np.ascontiguousarray(np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[..., ::-1])
             rendered = time.perf_counter()
             timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
-            fix = self._localizer.localize(frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m)
+            evidence = self._localizer.examine(
+                frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m, attitude=told_attitude(shot)
+            )
             latency_ms = (time.perf_counter() - rendered) * 1e3
         outline = outline_lonlat_deg(self._plan.camera, shot.position_ecef_m, shot.ecef_from_cam)
         truth = truth_record(shot, seen, outline)
-        return Flown(truth, fix_record(truth, fix, latency_ms, (rendered - start) * 1e3), jpeg.tobytes())
+        best = BestPlace.of(evidence, self._localizer.acceptance)
+        record = fix_record(truth, evidence.fix, latency_ms, (rendered - start) * 1e3, best)
+        return Flown(truth, record, jpeg.tobytes())
+
+
+def told_attitude(shot: Shot) -> Attitude | None:
+    """The attitude that the runtime is told with a shot, None where nothing is: see `Shot.misled_deg`."""
+    if shot.misled_deg is None:
+        return None
+    turn = cv2.Rodrigues(np.array([0.0, 0.0, np.radians(shot.misled_deg)]))[0]
+    return Attitude(quat_wxyz(shot.ecef_from_cam @ np.asarray(turn, np.float64)), ATTITUDE_SIGMA_RAD)
 
 
 def fly(packed_plan: bytes, shot: Shot) -> Flown:

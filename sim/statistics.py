@@ -10,6 +10,7 @@ from sim.breakdown import BREAKDOWNS, bin_of
 from sim.consistency import consistency
 from sim.first_fix import first_fixes
 from sim.proportion import at_most, rate
+from sim.reliability import reliability
 
 Record = dict[str, Any]
 
@@ -59,6 +60,7 @@ def campaign_statistics(
             for name, breakdown in BREAKDOWNS.items()
         },
         "consistency": consistency([fix for _, fix, result in pairs if result == "right"]),
+        "reliability": reliability(truths, fixes, limit_m),
         "first_fix": first_fixes(pairs, revolutions_s),
         "latency_ms": percentiles([fix["latency_ms"] for fix in fixes]),
     }

@@ -1,23 +1,25 @@
 """What stands before the camera: the Earth, a world that is not the Earth, or no world at all."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
-from onboard.geodesy import Array
 from sim.cratered_plain import CrateredPlain
 from sim.ocean import OceanMask
-from sim.places import Sea
 from sim.renderer import Observation, Renderer
 from sim.scenario import EARTH, Shot
 from sim.texture import Mosaic
+from sim.worlds import MirroredMosaic, MirroredSea, NoSea, PaintedMosaic, RepeatedMosaic, WrinkledWorld
 
-MIRRORED, CRATERED = "mirrored map", "cratered plain"
+MIRRORED, CRATERED, WRINKLED = "mirrored map", "cratered plain", "wrinkled world"
+REPEATED, PAINTED, FLIPPED = "repeated patch", "painted sea floor", "mirrored picture"
 NOISE, UNIFORM, CHECKERBOARD, BARS = "noise", "one colour", "checkerboard", "colour bars"
 STRIPES = "damaged frame"
+# Of these, what is at a place is what the map shows at the opposite longitude.
+SHOWN_MIRRORED = (MIRRORED, REPEATED)
 
 
 def shows_earth(subject: str) -> bool:
@@ -38,51 +40,38 @@ class Studio:
         if shot.subject in _PATTERNS:
             shape = (self.camera.height, self.camera.width, 3)
             return Observation(_PATTERNS[shot.subject](shape, rng), 0.0, 0.0, 0.0, 0.0)
-        renderer = {MIRRORED: lambda: self._mirrored, CRATERED: lambda: self._cratered}.get(
-            shot.subject, lambda: self._earth
-        )()
+        renderer = self._renderer(shot)
         seen = renderer.observe(shot.position_ecef_m, shot.ecef_from_cam, shot.sun_ecef, shot.look, rng)
         if shot.subject == STRIPES:
-            return Observation(
-                _damaged(seen.frame, rng), seen.earth_share, seen.land_share, seen.cloud_cover, seen.mapped_share
-            )
+            return replace(seen, frame=_damaged(seen.frame, rng))
+        if shot.subject == FLIPPED:
+            return replace(seen, frame=self._flipped(seen.frame))
         return seen
 
-    @cached_property
-    def _mirrored(self) -> Renderer:
+    def _renderer(self, shot: Shot) -> Renderer:
         earth = self._earth
-        return Renderer(self.camera, _MirroredMosaic(earth.mosaic), _MirroredSea(earth.ocean))  # type: ignore[arg-type]
+        if shot.subject == MIRRORED:
+            return earth.over(MirroredMosaic(earth.mosaic), MirroredSea(earth.ocean))
+        if shot.subject == REPEATED:
+            patch = RepeatedMosaic(MirroredMosaic(earth.mosaic), shot.lat_deg, shot.lon_deg)
+            return earth.over(patch, NoSea())
+        if shot.subject == PAINTED:
+            return earth.over(PaintedMosaic(earth.mosaic), NoSea())
+        if shot.subject == CRATERED:
+            return earth.over(self._craters, NoSea())
+        if shot.subject == WRINKLED:
+            return earth.over(WrinkledWorld(), NoSea())
+        return earth
+
+    def _flipped(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Left and right of the world exchanged, as by a mirror before the lens: the mask stays where it is."""
+        mask = self.camera.mask
+        flipped = np.ascontiguousarray(frame[:, ::-1])
+        return flipped if mask is None else np.where(mask[..., None], flipped, frame)
 
     @cached_property
-    def _cratered(self) -> Renderer:
-        return Renderer(self.camera, CrateredPlain(), _NoSea())  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, eq=False)
-class _MirroredMosaic:
-    """East and west exchanged: the texture, the coasts and the rivers of the Earth, and no place of it."""
-
-    mosaic: Mosaic
-
-    @property
-    def gsd_m(self) -> float:
-        return self.mosaic.gsd_m
-
-    def sample(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        return self.mosaic.sample(lat_deg, -lon_deg, gsd_m)
-
-
-@dataclass(frozen=True, eq=False)
-class _MirroredSea:
-    sea: Sea
-
-    def share(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> NDArray[np.float32]:
-        return self.sea.share(lat_deg, -lon_deg, gsd_m)
-
-
-class _NoSea:
-    def share(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> NDArray[np.float32]:
-        return np.zeros(lat_deg.shape, np.float32)
+    def _craters(self) -> CrateredPlain:
+        return CrateredPlain()
 
 
 Shape = tuple[int, int, int]

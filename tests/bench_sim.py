@@ -28,6 +28,7 @@ from sim.demo import blue_marble
 from sim.land_looks import LandLooks
 from sim.look import Look
 from sim.ocean import OceanMask
+from sim.places import Sea
 from sim.renderer import Renderer
 
 CAMERA = Camera(640, 480, 634.9, 634.9, 319.5, 239.5, name="astro-pi")
@@ -49,7 +50,7 @@ class Plain:
 
     draw: LandLooks
 
-    def __call__(self, seed: int, index: int, ocean: OceanMask) -> Exposure:
+    def __call__(self, seed: int, index: int, ocean: Sea) -> Exposure:
         shot = self.draw(seed, index, ocean)
         defaults = {field.name: field.default for field in fields(Look)}
         return replace(shot, look=replace(shot.look, **{name: defaults[name] for name in EXOTIC}))

@@ -255,7 +255,10 @@ def test_a_camera_that_never_sees_the_earth_is_named(tmp_path):
         (["--scenario", "land", "--frames", "0"], "must be positive"),
         (["--scenario", "orbits", "--orbits", "0"], "must be positive"),
         (["--scenario", "orbits", "--every-s", "1e6"], "gives none"),
-        (["--scenario", "orbits", "--frames", "9"], "--frames is for --scenario orbit or land or reject, not orbits"),
+        (
+            ["--scenario", "orbits", "--frames", "9"],
+            "--frames is for --scenario orbit or land or reject or hard, not orbits",
+        ),
         (["--scenario", "reject", "--clouds", "0.5"], "--clouds is for"),
         (["--scenario", "land", "--tumble-deg-s", "1"], "are for --scenario orbit or orbits"),
         (["--mission", "nowhere.yaml"], "nowhere.yaml: cannot be read"),

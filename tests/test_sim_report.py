@@ -40,7 +40,7 @@ def test_a_wrong_fix_is_in_red_and_its_frame_is_first(page):
 
 def test_every_picture_in_it_is_whole(page):
     charts = re.findall(r"data:image/svg\+xml;base64,([^\"]*)", page)
-    assert len(charts) == 5  # first fix, breakdowns, errors, covariance, time
+    assert len(charts) == 6  # first fix, breakdowns, errors, covariance, false fixes, time
     for chart in charts:
         assert ElementTree.fromstring(base64.b64decode(chart)).tag.endswith("svg")
     (world,) = re.findall(r"data:image/png;base64,([^\"]*)", page)

@@ -7,15 +7,33 @@ import numpy as np
 import pytest
 from sim_worlds import NoOcean, WavyMosaic, small_camera, small_mission
 
-from onboard.geodesy import distance_m, ecef_from_ned, geodetic_from_ecef, intersect_ellipsoid
+from onboard.geodesy import distance_m, ecef_from_ned, geodetic_from_ecef, heading_deg_of, intersect_ellipsoid
 from onboard.ground_plane import GroundPlane
+from onboard.pose import matrix_from_quat
 from sim.errors import SimError
 from sim.flight_scenario import draw_orbits
 from sim.land_scenario import LandScenario
 from sim.places import Ground
-from sim.reject_scenario import KINDS, RejectScenario
+from sim.reject_kinds import HARD, REJECT
+from sim.reject_scenario import RejectScenario
 from sim.scenario import EARTH
-from sim.subjects import BARS, CHECKERBOARD, CRATERED, MIRRORED, NOISE, STRIPES, UNIFORM, Studio, shows_earth
+from sim.station import told_attitude
+from sim.subjects import (
+    BARS,
+    CHECKERBOARD,
+    CRATERED,
+    FLIPPED,
+    MIRRORED,
+    NOISE,
+    PAINTED,
+    REPEATED,
+    STRIPES,
+    UNIFORM,
+    WRINKLED,
+    Studio,
+    shows_earth,
+)
+from sim.worlds import METRES_PER_DEGREE, MirroredMosaic, RepeatedMosaic, WrinkledWorld
 
 
 class HalfOcean:
@@ -23,6 +41,16 @@ class HalfOcean:
 
     def share(self, lat_deg, lon_deg, gsd_m):
         return (np.asarray(lon_deg) > 0).astype(np.float32)
+
+
+class Covered(WavyMosaic):
+    """Desert south of the equator, farmland north of it up to 30 degrees, forest beyond."""
+
+    def sample(self, lat_deg, lon_deg, gsd_m):
+        rgb, valid = super().sample(lat_deg, lon_deg, gsd_m)
+        rgb = np.where(lat_deg[..., None] < 0, [170, 145, 110], [70, 70, 38])
+        rgb = np.where(lat_deg[..., None] > 30, [28, 42, 14], rgb).astype(np.uint8)
+        return rgb, valid
 
 
 GROUND = Ground(WavyMosaic(), HalfOcean())
@@ -78,24 +106,26 @@ def test_a_tilted_reject_set_sees_no_catalogue_where_it_should_not():
 
 
 def test_frames_of_land_and_reject_do_not_depend_on_how_many_there_are():
-    for scenario in (LandScenario(MISSION, 3, 4, GROUND), RejectScenario(MISSION, 9, 4, GROUND)):
+    hard = RejectScenario(MISSION, 26, 4, Ground(Covered(), HalfOcean()), hard=True)
+    for scenario in (LandScenario(MISSION, 3, 4, GROUND), RejectScenario(MISSION, 9, 4, GROUND), hard):
         few, many = scenario.shots(), replace(scenario, frames=3 * scenario.frames).shots()
         assert [shot.index for shot in many] == list(range(3 * scenario.frames))
         for one, other in zip(few, many):
             assert (one.time, one.lat_deg, one.group, one.subject) == (
                 other.time, other.lat_deg, other.group, other.subject,
             )  # fmt: skip
+            assert one.misled_deg == other.misled_deg
             assert one.look == other.look and (one.ecef_from_cam == other.ecef_from_cam).all()
 
 
 def test_the_reject_set_holds_what_its_names_say():
     shots = RejectScenario(MISSION, 70, 4, GROUND).shots()
-    assert Counter(shot.group for shot in shots) == dict.fromkeys(KINDS, 10)
-    groups = {name: [shot for shot in shots if shot.group == name] for name in KINDS}
+    assert Counter(shot.group for shot in shots) == dict.fromkeys(REJECT, 10)
+    groups = {name: [shot for shot in shots if shot.group == name] for name in REJECT}
     assert all(shot.lon_deg > 1 for shot in groups["ocean"])  # and the frame's rim as well
     assert all(shot.look.cloud_cover == 1.0 and shot.lon_deg < 0 for shot in groups["overcast"])
     assert all(shot.sun_elevation_deg < -9.9 for shot in groups["night"])
-    assert all(shot.sun_elevation_deg > 4.9 for name in KINDS if name != "night" for shot in groups[name])
+    assert all(shot.sun_elevation_deg > 4.9 for name in REJECT if name != "night" for shot in groups[name])
     assert {shot.subject for shot in groups["moon-like"]} == {MIRRORED, CRATERED}
     assert {shot.subject for shot in groups["garbage"]} == {NOISE, UNIFORM, CHECKERBOARD, BARS, STRIPES}
     rays = MISSION.camera.rays(MISSION.camera.pixel_grid())
@@ -110,9 +140,38 @@ def test_the_reject_set_holds_what_its_names_say():
         assert ((lat < -50) | (lat > 60)).all()
 
 
+def test_the_hard_set_holds_what_its_names_say():
+    shots = RejectScenario(MISSION, 120, 4, Ground(Covered(), HalfOcean()), hard=True).shots()
+    assert Counter(shot.group for shot in shots) == dict.fromkeys(HARD, 10)
+    groups = {name: [shot for shot in shots if shot.group == name] for name in HARD}
+    # What is mirrored shows, east of Greenwich, the land west of it.
+    assert all(shot.lat_deg < 0 < shot.lon_deg for shot in groups["mirrored deserts"])
+    for name in ("mirrored fields", "repeated fields"):
+        assert all(0 < shot.lat_deg < 30.5 and shot.lon_deg > 0 for shot in groups[name])
+    assert all(shot.lat_deg < 0 > shot.lon_deg for shot in groups["deserts"])
+    assert all(0 < shot.lat_deg < 30.5 and shot.lon_deg < 0 for shot in groups["fields"])
+    for name in ("painted sea", "cloud streets"):
+        assert all(shot.lon_deg > 1 for shot in groups[name])
+    assert {shot.look.cloud_kind for shot in groups["cloud streets"]} == {"streets", "open cells", "closed cells"}
+    assert all(0.3 <= shot.look.cloud_cover <= 0.8 for shot in groups["cloud streets"])
+    assert {round(shot.altitude_m / 600e3, 1) for shot in groups["wrong scale"]} == {0.6, 1.6}
+    assert {shot.subject for shot in groups["other worlds"]} == {CRATERED, WRINKLED}
+    assert [name for name in HARD if any(shot.misled_deg for shot in groups[name])] == ["wrong heading"]
+    assert all(20 <= abs(shot.misled_deg) <= 180 for shot in groups["wrong heading"])
+
+
+def test_a_misled_runtime_is_told_the_true_axis_and_a_wrong_heading():
+    shot = RejectScenario(MISSION, 12, 4, Ground(Covered(), HalfOcean()), hard=True).shots()[9]
+    told = matrix_from_quat(np.array(told_attitude(shot).quat_ecef_from_cam_wxyz))
+    np.testing.assert_allclose(told[:, 2], shot.ecef_from_cam[:, 2], atol=1e-9)
+    turned = heading_deg_of(told, shot.lat_deg, shot.lon_deg) - shot.heading_deg
+    assert (turned - shot.misled_deg + 180) % 360 - 180 == pytest.approx(0.0, abs=2.0)
+    assert told_attitude(replace(shot, misled_deg=None)) is None
+
+
 def test_where_the_map_reaches_the_poles_nothing_is_off_it():
     everywhere = RejectScenario(replace(MISSION, latitude_band_deg=(-90.0, 90.0)), 12, 4, GROUND)
-    assert {shot.group for shot in everywhere.shots()} == set(KINDS) - {"off-map"}
+    assert {shot.group for shot in everywhere.shots()} == set(REJECT) - {"off-map"}
     assert "off the map" in everywhere.description
 
 
@@ -121,20 +180,34 @@ def test_every_subject_is_what_it_says(monkeypatch):
     studio = Studio(MISSION.camera, WavyMosaic())
     shot = RejectScenario(MISSION, 7, 4, Ground(WavyMosaic(), NoOceanNoSea())).shots()[1]
     frames = {}
-    for subject in (EARTH, MIRRORED, CRATERED, NOISE, UNIFORM, CHECKERBOARD, BARS, STRIPES):
+    worlds = (EARTH, MIRRORED, CRATERED, WRINKLED, REPEATED, PAINTED, FLIPPED, STRIPES)
+    for subject in (*worlds, NOISE, UNIFORM, CHECKERBOARD, BARS):
         seen = studio.observe(replace(shot, subject=subject, look=replace(shot.look, cloud_cover=0.0)))
         frames[subject] = seen.frame
         assert seen.frame.shape == (72, 96, 3) and seen.frame.dtype == np.uint8
         again = studio.observe(replace(shot, subject=subject, look=replace(shot.look, cloud_cover=0.0)))
         assert (again.frame == seen.frame).all()
-        assert (seen.earth_share > 0) == (subject in (EARTH, STRIPES, MIRRORED, CRATERED))
+        assert (seen.earth_share > 0) == (subject in worlds)
     assert np.ptp(frames[UNIFORM].reshape(-1, 3), axis=0).max() == 0
     assert len(np.unique(frames[CHECKERBOARD])) == 2
     same = (frames[STRIPES] == frames[EARTH]).all(axis=(1, 2))
     assert 0.05 < same.mean() < 0.9
     assert [subject for subject in frames if shows_earth(subject)] == [EARTH, STRIPES]
-    assert np.abs(frames[MIRRORED].astype(int) - frames[EARTH]).mean() > 2
-    assert np.abs(frames[CRATERED].astype(int) - frames[EARTH]).mean() > 2
+    np.testing.assert_array_equal(frames[FLIPPED], frames[EARTH][:, ::-1])
+    for subject in (MIRRORED, CRATERED, WRINKLED, REPEATED, PAINTED):
+        assert np.abs(frames[subject].astype(int) - frames[EARTH]).mean() > 2
+
+
+def test_a_mirrored_picture_keeps_its_mask(monkeypatch):
+    monkeypatch.setattr("sim.renderer.OceanMask", NoOcean)
+    mask = np.ones((72, 96), bool)
+    mask[:, :20] = False
+    studio = Studio(replace(MISSION.camera, mask=mask), WavyMosaic())
+    shot = RejectScenario(MISSION, 7, 4, Ground(WavyMosaic(), NoOceanNoSea())).shots()[1]
+    shot = replace(shot, look=replace(shot.look, cloud_cover=0.0))
+    plain, flipped = (studio.observe(replace(shot, subject=subject)).frame for subject in (EARTH, FLIPPED))
+    np.testing.assert_array_equal(flipped[:, :20], plain[:, :20])
+    np.testing.assert_array_equal(flipped[:, 20:], plain[:, ::-1][:, 20:])
 
 
 class NoOceanNoSea:
@@ -144,12 +217,31 @@ class NoOceanNoSea:
         return (np.abs(lon_deg) > 140).astype(np.float32)
 
 
-def test_the_mirrored_map_shows_the_map_reflected():
-    from sim.subjects import _MirroredMosaic
+def test_a_repeated_patch_is_the_same_every_so_many_metres():
+    mosaic = RepeatedMosaic(WavyMosaic(), 10.0, 30.0, side_m=50e3)
+    step_lat = 50e3 / METRES_PER_DEGREE
+    step_lon = step_lat / np.cos(np.radians(10.0))
+    lat, lon = np.meshgrid(10.0 + np.linspace(-0.2, 0.2, 9), 30.0 + np.linspace(-0.2, 0.2, 9), indexing="ij")
+    here = mosaic.sample(lat, lon, 1e3)[0]
+    np.testing.assert_array_equal(here, WavyMosaic().sample(lat, lon, 1e3)[0])
+    again = mosaic.sample(lat + 2 * step_lat, lon - 3 * step_lon, 1e3)[0]
+    assert np.abs(again.astype(int) - here).max() <= 1 and np.ptp(here) > 20
 
+
+def test_the_wrinkled_world_is_the_same_from_anywhere_and_repeats_nowhere():
+    world = WrinkledWorld()
+    lat, lon = np.meshgrid(10 + np.arange(64) * 0.01, 30 + np.arange(64) * 0.01, indexing="ij")
+    whole, part = world.sample(lat, lon, 1e3)[0], world.sample(lat[16:48], lon[16:48], 1e3)[0]
+    # The meridians' distance is taken at the middle of what is asked for, which is the same row.
+    np.testing.assert_allclose(whole[16:48].astype(int), part, atol=3)
+    others = [world.sample(lat, lon + away, 1e3)[0].astype(float).ravel() for away in (1.0, 7.0, 40.0)]
+    assert all(abs(np.corrcoef(whole.ravel(), other)[0, 1]) < 0.3 for other in others) and whole.std() > 8
+
+
+def test_the_mirrored_map_shows_the_map_reflected():
     mosaic = WavyMosaic()
     lat, lon = np.meshgrid([10.0, 11.0], [30.0, 31.0, 32.0], indexing="ij")
-    there = _MirroredMosaic(mosaic).sample(lat, lon, 1e3)[0]
+    there = MirroredMosaic(mosaic).sample(lat, lon, 1e3)[0]
     np.testing.assert_array_equal(there, mosaic.sample(lat, -lon, 1e3)[0])
 
 

@@ -10,6 +10,7 @@ from sim.consistency import consistency
 from sim.first_fix import first_fixes
 from sim.footprint import swath_m
 from sim.proportion import at_most, wilson_interval
+from sim.reliability import reliability
 from sim.statistics import campaign_statistics, classes_of, outcome, right_within_m
 
 
@@ -23,6 +24,7 @@ def _truth(index=0, sun=40.0, land=1.0, cloud=0.0, **more):
 def _fix(error_m=None, status="FIX", latency_ms=10.0, **more):
     return {
         "status": status, "error_m": error_m, "latency_ms": latency_ms, "normalised_error2": None, "inliers": 20,
+        "best_score": None, "best_probability": None, "best_error_m": None,
     } | more  # fmt: skip
 
 
@@ -102,6 +104,44 @@ def test_honest_covariances_are_told_from_small_ones(stretch, inside, mean):
     for axis in ("north", "east", "up"):
         assert report["axes"][axis]["mean"] == pytest.approx(mean / 3, rel=0.08)
     assert sum(each["n"] for each in report["by_inliers"]) == 4000
+    for each in report["by_inliers"]:
+        for axis in each["axes"].values():
+            assert axis["n"] == each["n"]
+            assert each["n"] == 0 or axis["mean"] == pytest.approx(mean / 3, rel=0.15)
+
+
+@pytest.mark.parametrize(("optimism", "honest"), [(1.0, True), (5.0, False)])
+def test_honest_probabilities_are_told_from_optimistic_ones(optimism, honest):
+    """Frames that show nothing known: their best scores' true tail is uniform; one who is optimistic states a fifth."""
+    rng = np.random.default_rng(7)
+    truths = [_truth(i, lat_deg=None, group=("a", "b")[i % 2]) for i in range(4000)]
+    chances = rng.uniform(size=4000)
+    fixes = [
+        _fix(status="NO_MATCH", best_score=8.0, best_probability=chance / optimism if chance < 0.1 else 1.0)
+        for chance in chances
+    ]
+    report = reliability(truths, fixes, 25e3)
+    assert report["frames"] == 4000 and report["least_stated"] == pytest.approx(chances.min() / optimism)
+    levels = {each["stated"]: each for each in report["levels"]}
+    assert levels[0.01]["frames"] == sum(chances <= 0.01 * optimism)
+    assert (levels[0.01]["low95"] <= 0.01) == honest
+    assert levels[1e-6]["frames"] == 0 and levels[1e-6]["at_most95"] == pytest.approx(3 / 4000, rel=0.01)
+    assert {name: each["frames"] for name, each in report["groups"].items()} == {"a": 2000, "b": 2000}
+
+
+def test_only_frames_whose_best_place_is_wrong_tell_of_false_fixes():
+    truths = [_truth(0), _truth(1), _truth(2, lat_deg=None), _truth(3, group="dark")]
+    fixes = [
+        _fix(1e3, best_score=40.0, best_probability=1e-9, best_error_m=1e3),
+        _fix(status="NO_MATCH", best_score=9.0, best_probability=0.05, best_error_m=4e6),
+        _fix(None, best_score=16.0, best_probability=1e-5),  # a world that is not the Earth: no error can be told
+        _fix(status="DARK", best_score=0.0, best_probability=1.0),
+    ]
+    report = reliability(truths, fixes, 25e3)
+    assert (report["frames"], report["searched"], report["best_score"]) == (3, 2, 16.0)
+    assert report["groups"]["dark"]["searched"] == 0
+    assert reliability(truths[:1], fixes[:1], 25e3) is None
+    assert reliability(truths, [_fix(status="LOST")] * 4, 25e3) is None
 
 
 def test_the_time_to_the_first_fix_counts_right_ones_only_and_orbits_without():

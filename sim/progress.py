@@ -1,0 +1,37 @@
+"""How far a campaign is and when it will end: a bar on a terminal, elsewhere a line now and then."""
+
+import sys
+import time
+from io import StringIO
+from types import TracebackType
+
+from tqdm import tqdm
+
+LINE_EVERY_S = 120.0
+
+
+class Progress:
+    """total: of frames; done: of them before this run."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm(
+            desc="fly", total=total, initial=done, unit="frame", smoothing=0.05,
+            file=sys.stderr if self._terminal else StringIO(), bar_format=None if self._terminal else "{desc}: {n_fmt} "
+            "of {total_fmt} frames, {elapsed} gone, {remaining} to go, {rate_fmt}{postfix}",
+        )  # fmt: skip
+        self._told_s = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.close()
+
+    def update(self, **counts: int) -> None:
+        """One frame more; ``counts`` are shown beside."""
+        self._bar.set_postfix(refresh=False, **counts)
+        self._bar.update()
+        if not self._terminal and time.monotonic() - self._told_s > LINE_EVERY_S:
+            self._told_s = time.monotonic()
+            print(self._bar, file=sys.stderr, flush=True)
