@@ -1,14 +1,15 @@
 """Pairs of patches: one keypoint found on the map and in a simulated frame, by exactly known geometry."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from onboard.camera import Camera
-from onboard.describer import Keypoints
 from onboard.features import RIM_PX, detect, equalised, luminance, shrink_mask
 from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
 from onboard.ground_plane import GroundPlane
@@ -97,7 +98,7 @@ def pairs_of_frame(
     )  # fmt: skip
 
 
-def _arrays(keypoints: Keypoints) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _arrays(keypoints: Sequence[cv2.KeyPoint]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     table = np.array([(*point.pt, point.angle, point.size) for point in keypoints], np.float32).reshape(-1, 4)
     return np.ascontiguousarray(table[:, :2]), table[:, 2], table[:, 3]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index_builder.calibration import wrong_scores
+from index_builder.calibration import wrong_places
 from index_builder.extraction import extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.pack_writer import PackWriter
@@ -80,6 +80,7 @@ def build_pack(
         descriptor_network=None if options.network is None else NETWORK,
         search=asdict(search),
         acceptance=Acceptance.none(mission.false_fix_probability).to_plain(),
+        recognition=Acceptance.none(mission.false_fix_probability).to_plain(),
         mosaics=mosaic.provenance(),
     )
     places = to_arrays(
@@ -91,16 +92,17 @@ def build_pack(
     if size > budget:
         raise BudgetError(f"the pack takes {size / 2**20:.2f} MiB of {budget / 2**20:g}; raise the budget")
 
-    scores = wrong_scores(
+    wrong = wrong_places(
         mosaic, writer.part, options.calibration_frames, options.seed,
         lambda done, total: progress("calibrate", done, total),
     )  # fmt: skip
-    acceptance = fit_acceptance(scores, mission.false_fix_probability)
-    writer.manifest["acceptance"] = acceptance.to_plain()
-    writer.manifest["wrong_scores"] = [round(float(score), 2) for score in np.quantile(scores, [0.5, 0.9, 0.99, 1.0])]
+    # Agreements are what a tracker weighs, recognition is what a single frame's fix is judged by.
+    for name, scores in (("acceptance", wrong.scores), ("recognition", wrong.recognised)):
+        writer.manifest[name] = fit_acceptance(scores, mission.false_fix_probability).to_plain()
+        writer.manifest[f"wrong_{name}"] = np.quantile(scores, [0.5, 0.9, 0.99, 1.0]).round(2).tolist()
     writer.seal()
     writer.publish()
-    return acceptance
+    return Acceptance.from_plain(writer.manifest["recognition"])
 
 
 def _size_for(budget: float, dimension: int, available: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,14 +13,24 @@ from numpy.typing import NDArray
 
 from index_builder.mosaic import Mosaic
 from index_builder.tiles import land_places, read_map
+from onboard.clock import Clock
+from onboard.evidence import Evidence
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified, rectifier
 
 
-def wrong_scores(
+@dataclass(frozen=True, eq=False)
+class WrongPlaces:
+    """The best of views that show no place of a pack: scores (N,) of agreements, recognised (N,) landmarks."""
+
+    scores: NDArray[np.float64]
+    recognised: NDArray[np.float64]
+
+
+def wrong_places(
     mosaic: Mosaic, pack: Path, frames: int, seed: int, progress: Callable[[int, int], None]
-) -> NDArray[np.float64]:
-    """The best score (frames,) of mirrored views of random land, none of which shows a place of the pack.
+) -> WrongPlaces:
+    """What the pack makes of mirrored views of random land, none of which shows a place of it.
 
     A mirrored map has the texture, the coasts and the rivers of the Earth, and no similarity without reflection
     maps it back.
@@ -32,7 +43,7 @@ def wrong_scores(
         for done, score in enumerate(pool.imap(_score, jobs, chunksize=2), 1):
             scores.append(score)
             progress(done, frames)
-    return np.array(scores)
+    return WrongPlaces(*np.array(scores, np.float64).T)
 
 
 _worker: dict = {}
@@ -44,14 +55,18 @@ def _start_worker(mosaic: Mosaic, pack: Path) -> None:
     _worker.update(mosaic=mosaic, localizer=Localizer(pack))
 
 
-def _score(job: tuple[tuple[float, float], int]) -> float:
+def _score(job: tuple[tuple[float, float], int]) -> tuple[float, int]:
     place, seed = job
     localizer: Localizer = _worker["localizer"]
     known = localizer.knowledge()
     rectified = mirrored_view(_worker["mosaic"], localizer, place, np.random.default_rng(seed))
     view = localizer.view_of_rectified(rectified, localizer.camera)
-    found = localizer.hypotheses(view, localizer.camera, known)
-    return found[0].score if found else 0.0
+    evidence = Evidence(Clock(None), thorough=True)
+    recognised = localizer.recognitions(view, localizer.camera, known, evidence)
+    return (
+        evidence.hypotheses[0].score if evidence.hypotheses else 0.0,
+        recognised[0].recognised if recognised else 0,
+    )
 
 
 def mirrored_view(

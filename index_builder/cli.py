@@ -1,6 +1,7 @@
 """``nadir index build`` and ``nadir index georeference``."""
 
 import argparse
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def run_build(arguments: argparse.Namespace) -> int:
     acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, bars)
     bars.close()
     shutil.rmtree(arguments.out.with_name(arguments.out.name + ".work"), ignore_errors=True)
-    least = f"a fix takes a score of {acceptance.least_score:.1f}"
+    least = f"a fix takes {math.ceil(acceptance.least_score)} landmarks recognised"
     print(f"{arguments.out}: {least}; see 'nadir pack info'", file=sys.stderr)
     return 0
 

@@ -19,7 +19,7 @@ from onboard import describer as describer_module
 from onboard import features as features_module
 from onboard import patches as patches_module
 from onboard.describer import Describer, PatchNetwork, RootSift
-from onboard.features import extract
+from onboard.features import Picture, extract
 
 # What a stored tile depends on, besides the mosaic: its own code.
 _DESCRIBING = (tiles_module, features_module, describer_module, patches_module)
@@ -55,7 +55,7 @@ def landmarks_of_tile(mosaic: Mosaic, tile: Tile, gsd_m: float, describer: Descr
     local = read_tile(mosaic, tile, gsd_m)
     if local is None:
         return None
-    features = extract(local.rgb, np.ones(local.mask.shape, bool), describer)
+    features = extract(Picture.of(local.rgb, np.ones(local.mask.shape, bool)), describer)
     column, row = np.rint(features.xy.T).astype(int)
     features = features[local.mask[row.clip(0, local.mask.shape[0] - 1), column.clip(0, local.mask.shape[1] - 1)]]
     if len(features) == 0:

@@ -45,8 +45,12 @@ class Acceptance:
     @property
     def least_score(self) -> float:
         """The smallest score that is accepted."""
+        return self.score_of(self.limit)
+
+    def score_of(self, probability: float) -> float:
+        """The score that a frame showing nothing known reaches with a probability of at most the tail's share."""
         count = self.exceedances
-        return float(self.anchor + count * self.decay * ((self.share / self.limit) ** (1 / count) - 1))
+        return float(self.anchor + count * self.decay * ((self.share / probability) ** (1 / count) - 1))
 
     @classmethod
     def none(cls, limit: float) -> "Acceptance":

@@ -1,6 +1,7 @@
 """``nadir pack info`` and ``nadir pack verify``."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -22,11 +23,11 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 def info(arguments: argparse.Namespace) -> int:
     path = arguments.pack or default_pack()
     manifest = read_manifest(path)
-    acceptance = Acceptance.from_plain(manifest.get("acceptance", {}))
+    acceptance = Acceptance.from_plain(manifest.get("recognition", {}))
     print(f"{path}\nformat {manifest['format']}, {manifest.get('built_with')}, seed {manifest.get('seed')}")
     print((path / "mission.yaml").read_text(encoding="utf-8"), end="")
-    print(f"landmarks {manifest.get('landmarks')}, a fix takes a score of {acceptance.least_score:.1f}")
-    print(f"of the mirrored views 50, 90, 99, 100 % scored below {manifest.get('wrong_scores')}")
+    print(f"landmarks {manifest.get('landmarks')}, a fix takes {math.ceil(acceptance.least_score)} recognised")
+    print(f"of the mirrored views 50, 90, 99, 100 % showed at most {manifest.get('wrong_recognition')}")
     for mosaic in manifest.get("mosaics", []):
         print(f"mosaic {mosaic['file']}, {mosaic['bytes']} bytes, sha256 {mosaic['sha256']}")
     sizes = {name: plain["bytes"] for name, plain in manifest["files"].items()}

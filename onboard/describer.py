@@ -18,7 +18,7 @@ from onboard.network import Network, OnnxNetwork
 from onboard.pack import Pack
 from onboard.patches import PATCH_PX, patches_at
 
-Keypoints = Sequence[cv2.KeyPoint]
+_AT_ONCE = 2048  # patches cut out together: a few megabytes
 
 
 class Describer(Protocol):
@@ -39,10 +39,15 @@ class Describer(Protocol):
     def refused(self) -> tuple[str, ...]: ...
 
     def describe(
-        self, grey: NDArray[np.uint8], equalised: NDArray[np.uint8], keypoints: Keypoints
+        self,
+        grey: NDArray[np.uint8],
+        equalised: NDArray[np.uint8],
+        xy: NDArray[np.float32],
+        angle_deg: NDArray[np.float32],
+        scale_px: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Descriptors (N, D) float32 of unit length of keypoints of a picture: its luminance (H, W), as it is and
-        locally equalised."""
+        """Descriptors (N, D) float32 of unit length of a picture, given its luminance (H, W) as it is and locally
+        equalised, around pixels (N, 2) in directions (N,), clockwise from +x; scale_px (N,): of the keypoints."""
         ...
 
 
@@ -59,11 +64,19 @@ class RootSift:
     _SUPPORT = 2.0
 
     def describe(
-        self, grey: NDArray[np.uint8], equalised: NDArray[np.uint8], keypoints: Keypoints
+        self,
+        grey: NDArray[np.uint8],
+        equalised: NDArray[np.uint8],
+        xy: NDArray[np.float32],
+        angle_deg: NDArray[np.float32],
+        scale_px: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         wide = [
-            cv2.KeyPoint(k.pt[0], k.pt[1], k.size * self._SUPPORT, k.angle, k.response, k.octave) for k in keypoints
+            cv2.KeyPoint(float(x), float(y), float(size * self._SUPPORT), float(angle))
+            for (x, y), angle, size in zip(xy, angle_deg, scale_px)
         ]
+        if not wide:
+            return np.empty((0, self.dim), np.float32)
         _, found = cv2.SIFT_create(enable_precise_upscale=True).compute(equalised, wide)
         return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1.0))
 
@@ -106,11 +119,18 @@ class PatchNetwork:
             check_known_answer(encode, patches, descriptors, self._least_cosine, network.runtime)
 
     def describe(
-        self, grey: NDArray[np.uint8], equalised: NDArray[np.uint8], keypoints: Keypoints
+        self,
+        grey: NDArray[np.uint8],
+        equalised: NDArray[np.uint8],
+        xy: NDArray[np.float32],
+        angle_deg: NDArray[np.float32],
+        scale_px: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        xy = np.array([point.pt for point in keypoints], np.float32)
-        angle_deg = np.array([point.angle for point in keypoints], np.float32)
-        return self.encode(patches_at(grey, xy, angle_deg))
+        parts = [
+            self.encode(patches_at(grey, xy[at : at + _AT_ONCE], angle_deg[at : at + _AT_ONCE]))
+            for at in range(0, max(len(xy), 1), _AT_ONCE)
+        ]
+        return np.concatenate(parts)
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) float32 of unit length of patches (N, 32, 32) uint8."""

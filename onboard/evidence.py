@@ -13,6 +13,7 @@ from onboard.hypothesis import Hypothesis
 from onboard.intake import Screening
 from onboard.matches import View
 from onboard.pose import PoseKnowledge
+from onboard.recognition import Recognition
 from onboard.rectify import Rectified
 from onboard.verification import Consensus
 
@@ -22,9 +23,9 @@ class Evidence:
     """Written by the pipeline on its way through one frame; what it did not reach stays None or empty.
 
     camera: at the frame's size; worldwide: sorted keys (`Matches.keys`) of the matches with the nearest landmarks of
-    the Earth; agreements: of every candidate that was verified, heaviest first; hypotheses: those that are judged,
-    with a pose, best score first; others: the rest of the agreements with a pose, where ``thorough``; fix: the answer.
-    Times are the clock's.
+    the Earth; agreements: of every candidate that was verified, heaviest first; recognitions: what is judged, most
+    landmarks first; hypotheses: the agreements with a pose, best score first, for a tracker and only where
+    ``thorough``; fix: the answer. Times are the clock's.
     """
 
     clock: Clock
@@ -36,11 +37,6 @@ class Evidence:
     view: View | None = None
     worldwide: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     agreements: Sequence[Consensus] = ()
+    recognitions: Sequence[Recognition] = ()
     hypotheses: Sequence[Hypothesis] = ()
-    others: Sequence[Hypothesis] = ()
     fix: Fix = field(default_factory=lambda: no_fix(Status.BAD_FRAME, "not looked at yet"))
-
-    @property
-    def places(self) -> list[Hypothesis]:
-        """Hypotheses and others, best score first."""
-        return sorted([*self.hypotheses, *self.others], key=lambda hypothesis: -hypothesis.score)

@@ -8,21 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.camera import Camera
 from onboard.evidence import Evidence
 from onboard.fix import Fix, Status
-from onboard.geodesy import (
-    Array,
-    geodetic_from_ecef,
-    heading_deg_of,
-    intersect_ellipsoid,
-    unit_from_latlon,
-)
-from onboard.hypothesis import Hypothesis
-from onboard.hypothesis_fit import FEWEST_INLIERS
+from onboard.geodesy import Array, geodetic_from_ecef, heading_deg_of, intersect_ellipsoid, unit_from_latlon
 from onboard.intake import DARK_LEVEL, NIGHT_LEVEL, NIGHT_SPREAD, SATURATED_LEVEL, SHARE
 from onboard.judgement import APART_BINS
 from onboard.localizer import FEWEST_FEATURES, Localizer
-from onboard.matches import Matches
+from onboard.matches import View
+from onboard.placement import latlon_deg
+from onboard.recognition import Recognition
 from onboard.verification import Consensus
 
 
@@ -30,20 +25,19 @@ from onboard.verification import Consensus
 class Place:
     """A place that was considered: where the camera's axis meets the ground there, and the heading of the picture.
 
-    votes: distinct witnesses; matches: mutual nearest neighbours of frame and place; agreeing: of these, in one
-    constrained consensus, and ``weight`` theirs; inliers and score: after the whole pose was fitted, None where none
-    was (only the heaviest agreements are fitted) or nothing held.
+    recognised: landmarks that the frame shows where the pose has them, in distinct spots, None where they were not
+    looked for one by one; votes: distinct witnesses; matches: mutual nearest neighbours of frame and place; agreeing:
+    of these, in one constrained consensus, and ``weight`` theirs.
     """
 
     lat_deg: float
     lon_deg: float
     heading_deg: float
+    recognised: int | None
     votes: int
     matches: int
     agreeing: int
     weight: float
-    inliers: int | None
-    score: float | None
 
     @property
     def unit(self) -> Array:
@@ -62,17 +56,22 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Matches of the frame with the best place, heaviest first: feature and landmark numbers int64 (K,), their weights
-    float32 (K,), and which of them agree on one pose, bool (K,)."""
+    """What ties the frame to the best place: landmark numbers int64 (K,), where the camera saw each in its own pixels
+    (K, 2), and which of them agree on one pose, bool (K,)."""
 
-    matches: Matches
-    weight: NDArray[np.float32]
+    landmark: NDArray[np.int64]
+    pixels: Array
     agrees: NDArray[np.bool_]
+
+    def ground_m(self, camera: Camera, view: View) -> Array:
+        """Ground offsets (K, 2) in a view of the camera, metres right and down."""
+        return view.plane.from_camera(camera.rays(self.pixels))
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """places: all that were verified, best first; checks: in the order of the pipeline; pairs: of the best place."""
+    """places: those looked at landmark by landmark, most recognised first, then the others that were verified, heaviest
+    agreement first; checks: in the order of the pipeline; pairs: of the best place."""
 
     fix: Fix
     places: tuple[Place, ...]
@@ -82,23 +81,18 @@ class Explanation:
 
 def explain(localizer: Localizer, evidence: Evidence) -> Explanation:
     """Put the evidence of one frame (`Localizer.examine`) into words and numbers."""
-    fitted = {id(hypothesis.candidate): hypothesis for hypothesis in evidence.hypotheses}
-    rank = {id(hypothesis.candidate): number for number, hypothesis in enumerate(evidence.hypotheses)}
-    ordered = sorted(evidence.agreements, key=lambda agreement: rank.get(id(agreement.candidate), len(rank)))
-    places = tuple(_place(agreement, fitted.get(id(agreement.candidate))) for agreement in ordered)
-    pairs = _pairs(ordered[0], fitted.get(id(ordered[0].candidate))) if ordered else _no_pairs()
-    return Explanation(evidence.fix, places, tuple(_checks(localizer, evidence, places)), pairs)
+    looked_at = {id(recognition.agreement) for recognition in evidence.recognitions}
+    others = [agreement for agreement in evidence.agreements if id(agreement) not in looked_at]
+    places = (*map(_recognised_place, evidence.recognitions), *map(_agreeing_place, others))
+    return Explanation(evidence.fix, places, tuple(_checks(localizer, evidence)), _pairs(evidence))
 
 
 def to_plain(explanation: Explanation, localizer: Localizer, evidence: Evidence) -> dict[str, Any]:
     """All of it as JSON would have it; what is not a number is None."""
-    matches, view = explanation.pairs.matches, evidence.view
-    pixels = np.empty((0, 2)) if view is None else view.pixels[matches.feature]
-    catalogue = localizer.catalogue
+    pairs, catalogue = explanation.pairs, localizer.catalogue
     columns = (
-        pixels.round(1).tolist(), matches.landmark.tolist(), catalogue.lat_deg[matches.landmark].tolist(),
-        catalogue.lon_deg[matches.landmark].tolist(), explanation.pairs.weight.tolist(),
-        explanation.pairs.agrees.tolist(),
+        pairs.pixels.round(1).tolist(), pairs.landmark.tolist(), catalogue.lat_deg[pairs.landmark].tolist(),
+        catalogue.lon_deg[pairs.landmark].tolist(), pairs.agrees.tolist(),
     )  # fmt: skip
     fix, screening = evidence.fix, evidence.screening
     return {
@@ -110,12 +104,12 @@ def to_plain(explanation: Explanation, localizer: Localizer, evidence: Evidence)
         "false_fix_probability": _number(fix.false_fix_probability),
         "altitude_m": evidence.known.altitude_m if evidence.known else None,
         "screening": asdict(screening) if screening else None,
-        "features": None if view is None else len(view),
+        "features": None if evidence.view is None else len(evidence.view),
         "checks": [asdict(check) for check in explanation.checks],
         "places": [asdict(place) for place in explanation.places],
         "pairs": [
-            {"pixel": pixel, "landmark": number, "lat_deg": lat, "lon_deg": lon, "weight": weight, "agrees": agrees}
-            for pixel, number, lat, lon, weight, agrees in zip(*columns)
+            {"pixel": pixel, "landmark": number, "lat_deg": lat, "lon_deg": lon, "agrees": agrees}
+            for pixel, number, lat, lon, agrees in zip(*columns)
         ],
         "timings_ms": fix.timings_ms,
     }
@@ -125,38 +119,46 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _place(agreement: Consensus, hypothesis: Hypothesis | None) -> Place:
+def _recognised_place(recognition: Recognition) -> Place:
+    lat, lon, heading = _aim(recognition)
+    return Place(lat, lon, heading, recognition.recognised, *_of_agreement(recognition.agreement))
+
+
+def _agreeing_place(agreement: Consensus) -> Place:
     candidate = agreement.candidate
-    x, y, z = candidate.unit
-    lat, lon = math.degrees(math.asin(max(-1.0, min(1.0, z)))), math.degrees(math.atan2(y, x))
-    heading = candidate.heading_deg
-    pose = hypothesis.pose if hypothesis else None
+    lat, lon = latlon_deg(np.array(candidate.unit))
+    return Place(lat, lon, candidate.heading_deg, None, *_of_agreement(agreement))
+
+
+def _of_agreement(agreement: Consensus) -> tuple[int, int, int, float]:
+    return agreement.candidate.votes, len(agreement.matches), int(agreement.agree.sum()), agreement.support
+
+
+def _aim(recognition: Recognition) -> tuple[float, float, float]:
+    """Latitude, longitude and heading where the camera's axis meets the ground: by the pose, or the placement where
+    none holds."""
+    pose, placement = recognition.pose, recognition.placement
     if pose is not None:
         axis = intersect_ellipsoid(pose.position_ecef_m, pose.ecef_from_cam[:, 2])
         if np.isfinite(axis).all():
             lat, lon = (float(value) for value in geodetic_from_ecef(axis)[:2])
-            heading = heading_deg_of(pose.ecef_from_cam, lat, lon)
-    held = hypothesis if pose is not None else None
-    return Place(
-        lat, lon, heading, candidate.votes, len(agreement.matches), int(agreement.agree.sum()),
-        agreement.support, held.inliers if held else None, held.score if held else None,
-    )  # fmt: skip
+            return lat, lon, heading_deg_of(pose.ecef_from_cam, lat, lon)
+    return *latlon_deg(placement.unit), placement.heading_deg
 
 
-def _pairs(agreement: Consensus, hypothesis: Hypothesis | None) -> Pairs:
-    agrees = agreement.agree
-    if hypothesis is not None and hypothesis.pose is not None:
-        agrees = np.isin(agreement.matches.keys(), hypothesis.agreeing.keys())
-    order = np.lexsort((-agreement.weight, ~agrees))
-    return Pairs(agreement.matches[order], agreement.weight[order], agrees[order])
+def _pairs(evidence: Evidence) -> Pairs:
+    """The landmarks of the best recognition; where nothing was recognised, the matches of the heaviest agreement."""
+    if evidence.recognitions and (best := evidence.recognitions[0]).recognised:
+        return Pairs(best.landmarks, best.pixels, np.ones(len(best.landmarks), bool))
+    if not evidence.agreements or evidence.view is None:
+        return Pairs(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, bool))
+    heaviest = evidence.agreements[0]
+    order = np.lexsort((-heaviest.weight, ~heaviest.agree))
+    matches = heaviest.matches[order]
+    return Pairs(matches.landmark, evidence.view.pixels[matches.feature], heaviest.agree[order])
 
 
-def _no_pairs() -> Pairs:
-    none = np.empty(0, np.int64)
-    return Pairs(Matches(none, none), np.empty(0, np.float32), np.empty(0, bool))
-
-
-def _checks(localizer: Localizer, evidence: Evidence, places: tuple[Place, ...]) -> list[Check]:
+def _checks(localizer: Localizer, evidence: Evidence) -> list[Check]:
     fix, camera, view = evidence.fix, evidence.camera, evidence.view
     checks = []
     if camera is not None:
@@ -169,13 +171,14 @@ def _checks(localizer: Localizer, evidence: Evidence, places: tuple[Place, ...])
     else:
         enough = len(view) >= FEWEST_FEATURES
         checks.append(Check("features", enough, f"{len(view)} found, at least {FEWEST_FEATURES} are asked for"))
-    if len(evidence.worldwide):
+    judged = fix.status in (Status.FIX, Status.NO_MATCH, Status.AMBIGUOUS)
+    if judged or len(evidence.worldwide):
         text = f"{len(evidence.worldwide)} nearest landmarks of {len(localizer.catalogue)} worldwide"
         checks.append(Check("look-up", None, text))
-    if places:
-        checks += _place_checks(localizer, evidence, places)
-    elif len(evidence.worldwide) and fix.status is not Status.TIMEOUT:
-        checks.append(Check("votes", False, "no two of them propose one place"))
+    if evidence.agreements:
+        checks += _agreement_checks(evidence.agreements)
+    if judged:
+        checks += _recognition_checks(localizer, evidence.recognitions)
     if fix.status in (Status.TIMEOUT, Status.PACK_CORRUPT) or (fix.status is Status.BAD_FRAME and camera):
         # Nothing of the frame failed: time, memory, or a mistake of ours.
         checks.append(Check(fix.status.value.lower().replace("_", " "), False, fix.reason))
@@ -196,40 +199,44 @@ def _screening_checks(evidence: Evidence) -> list[Check]:
     return [Check("light", not seen.dark, dark), Check("saturation", not seen.overexposed, bright)]
 
 
-def _place_checks(localizer: Localizer, evidence: Evidence, places: tuple[Place, ...]) -> list[Check]:
-    best, acceptance = places[0], localizer.acceptance
-    most = max(place.votes for place in places)
-    score = best.score or 0.0
-    agreeing = best.agreeing if best.inliers is None else best.inliers
-    likely = acceptance.false_fix_probability(score)
-    checks = [
-        Check("votes", None, f"{best.votes} for the best place, {most} for the most voted of {len(places)} verified"),
-        Check("matches", None, f"{best.matches} pairs are nearest to each other at the best place"),
-        Check(
-            "agreement", best.score is not None,
-            f"{agreeing} distinct places in one pose, at least {FEWEST_INLIERS} are asked for"
-            if best.score is not None
-            else f"{agreeing} pairs in one turn, scale and shift, but no pose holds {FEWEST_INLIERS} of them",
-        ),
-        Check("score", acceptance.accepts(score), f"{score:.1f}, at least {acceptance.least_score:.1f} is asked for"),
-        Check(
-            "chance", acceptance.accepts(score),
-            f"a frame of nothing known scores so with probability {likely:.2g};"
-            f" at most {acceptance.limit:.2g} is allowed",
-        ),
-    ]  # fmt: skip
-    if best.score is not None:
-        checks.append(_runner_up(localizer, evidence.hypotheses))
+def _agreement_checks(agreements: Sequence[Consensus]) -> list[Check]:
+    heaviest = agreements[0]
+    most = max(agreement.candidate.votes for agreement in agreements)
+    votes = f"{most} for the most voted of {len(agreements)} places verified, {heaviest.candidate.votes} for the best"
+    agreeing = (
+        f"{heaviest.agree.sum()} of {len(heaviest.matches)} pairs in one turn, scale and shift at the best of these,"
+        f" of weight {heaviest.support:.1f}"
+    )
+    return [Check("votes", None, votes), Check("agreement", None, agreeing)]
+
+
+def _recognition_checks(localizer: Localizer, recognitions: Sequence[Recognition]) -> list[Check]:
+    acceptance = localizer.acceptance
+    best = recognitions[0] if recognitions else None
+    count = best.recognised if best else 0
+    accepted = best is not None and best.pose is not None and acceptance.accepts(count)
+    text = (
+        f"{count} landmarks in distinct spots seen where the pose has them, at least"
+        f" {math.ceil(acceptance.least_score)} are asked for; the best of {len(recognitions)} looked at"
+    )
+    likely = acceptance.false_fix_probability(count)
+    chance = (
+        f"a frame of nothing known shows so many with probability {likely:.2g};"
+        f" at most {acceptance.limit:.2g} is allowed"
+    )
+    checks = [Check("recognition", accepted, text), Check("chance", acceptance.accepts(count), chance)]
+    if accepted:
+        checks.append(_runner_up(localizer, recognitions))
     return checks
 
 
-def _runner_up(localizer: Localizer, hypotheses: Sequence[Hypothesis]) -> Check:
+def _runner_up(localizer: Localizer, recognitions: Sequence[Recognition]) -> Check:
     """Whether a place elsewhere would be accepted as well."""
-    fitted = [(other.score, other.pose) for other in hypotheses if other.pose is not None]
-    best, least_m = fitted[0][1], APART_BINS * localizer.search.bin_m
-    for score, pose in fitted[1:]:
+    held = [(other.recognised, other.pose) for other in recognitions if other.pose is not None]
+    best, least_m = held[0][1], APART_BINS * localizer.search.bin_m
+    for recognised, pose in held[1:]:
         apart_m = float(np.linalg.norm(pose.position_ecef_m - best.position_ecef_m))
         if apart_m > least_m:
-            text = f"best place elsewhere scores {score:.1f}, {apart_m / 1e3:.0f} km away"
-            return Check("runner-up", not localizer.acceptance.accepts(score), text)
+            text = f"the best place elsewhere shows {recognised} landmarks, {apart_m / 1e3:.0f} km away"
+            return Check("runner-up", not localizer.acceptance.accepts(recognised), text)
     return Check("runner-up", True, f"no pose holds farther than {least_m / 1e3:.0f} km away")

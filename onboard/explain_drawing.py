@@ -1,4 +1,4 @@
-"""The pictures of an explanation: the frame and the map beside it with their matches, and the world with the places.
+"""The pictures of an explanation: the frame and the map beside it with their pairs, and the world with the places.
 
 Everything is drawn with OpenCV alone, in RGB. The map is the catalogue itself: it knows all land.
 """
@@ -25,6 +25,7 @@ GOOD, BAD = (27, 130, 60), (200, 40, 40)
 _LAND, _OUTSIDE, _DISAGREES = (176, 184, 190), (214, 218, 224), (214, 92, 92)
 _FONT = cv2.FontFace("sans")  # type: ignore[attr-defined]
 _NUMBERED = 30  # pairs that carry a number; more would hide the picture
+_CROWDED = 100  # pairs drawn small beyond
 _LABELLED = 4  # places of the world map that carry a name
 _NAME_APART_RAD = np.radians(8)
 _BAR_M = 100e3
@@ -63,7 +64,7 @@ class Grid:
 
 
 def frame_panel(rectified: Rectified, grid: Grid, features_m: Array, pairs_m: Array, pairs: Pairs) -> Picture:
-    """The rectified frame with its features (N, 2) and its matches (K, 2), ground offsets in metres."""
+    """The rectified frame with its features (N, 2) and its pairs (K, 2), ground offsets in metres."""
     image = cv2.resize(rectified.image, (grid.width, grid.height), interpolation=cv2.INTER_LINEAR)
     seen = cv2.resize(rectified.mask.astype(np.uint8), (grid.width, grid.height), interpolation=cv2.INTER_NEAREST)
     image[seen == 0] = _OUTSIDE
@@ -97,7 +98,7 @@ def map_panel(
     for part in outline:
         cv2.polylines(image, [np.round((part + 0.5) * grid.zoom - 0.5).astype(np.int32)], True, FAINT, 1, cv2.LINE_AA)
     _north_and_scale(image, place.heading_deg, grid)
-    pairs_m, _ = offsets_from(place.unit, place.heading_deg, catalogue, pairs.matches.landmark)
+    pairs_m, _ = offsets_from(place.unit, place.heading_deg, catalogue, pairs.landmark)
     _mark_pairs(image, grid.pixels(pairs_m), pairs)
     return image, int(inside.sum())
 
@@ -135,7 +136,7 @@ def world_panel(explanation: Explanation, catalogue: Catalogue, band_deg: tuple[
         colour = INK if number > 1 else GOOD if explanation.fix else BAD
         x, y = pixel(place.lat_deg, place.lon_deg)
         cv2.circle(picture, (x, y), 8 if number == 1 else 5, colour, 2, cv2.LINE_AA)
-        label = f"{number}" if place.score is None else f"{number}: {place.score:.1f}"
+        label = f"{number}" if place.recognised is None else f"{number}: {place.recognised}"
         wide = width_of(label, 15, 600)
         write(picture, label, (x + 11 if x + 14 + wide < width else x - 11 - wide, y + 5), 15, colour, 600)
     cv2.rectangle(picture, (0, 0), (width - 1, height - 1), (200, 200, 200), 1)
@@ -168,13 +169,14 @@ def _mark_pairs(image: Picture, at: Array, pairs: Pairs) -> None:
         for way in (-3, 3):
             cv2.line(image, _fixed(x - 3, y - way), _fixed(x + 3, y + way), _DISAGREES, 1, cv2.LINE_AA, _SHIFT)
     agreeing = at[pairs.agrees]
-    for number, (x, y) in reversed(list(enumerate(agreeing[:_NUMBERED], 1))):
-        _tag(image, str(number), (round(x) + 8, round(y) + 5))
+    radius = 5.5 if len(agreeing) <= _CROWDED else 3.0
     for number, (x, y) in reversed(list(enumerate(agreeing, 1))):
         hue = colorsys.hsv_to_rgb(number * 0.61803 % 1, 1.0, 0.95)
         colour = tuple(round(255 * part) for part in hue)
         for thickness, shade in ((4, (0, 0, 0)), (2, colour)):
-            cv2.circle(image, _fixed(x, y), _fixed_radius(5.5), shade, thickness, cv2.LINE_AA, _SHIFT)
+            cv2.circle(image, _fixed(x, y), _fixed_radius(radius), shade, thickness, cv2.LINE_AA, _SHIFT)
+    for number, (x, y) in reversed(list(enumerate(agreeing[:_NUMBERED], 1))):
+        _tag(image, str(number), (round(x) + 8, round(y) + 5))
 
 
 def _tag(image: Picture, text: str, at: tuple[int, int]) -> None:

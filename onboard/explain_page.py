@@ -99,21 +99,24 @@ class Page:
         self, frame: NDArray[np.uint8], evidence: Evidence, explanation: Explanation
     ) -> tuple[tuple[Picture, str], tuple[Picture, str]]:
         """The frame and the map of the best place, each with its title."""
-        rectified, view, pairs = evidence.rectified, evidence.view, explanation.pairs
-        if rectified is None or view is None:
+        rectified, view, pairs, camera = evidence.rectified, evidence.view, explanation.pairs, evidence.camera
+        if rectified is None or view is None or camera is None:
             zoom = min(_PANEL / frame.shape[1], _TALLEST / frame.shape[0])
             size = max(1, round(frame.shape[1] * zoom)), max(1, round(frame.shape[0] * zoom))
             picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_NEAREST)
             return (picture, "The frame as it came: refused before it was looked at"), _nothing(picture)
         grid = Grid.of(rectified, _PANEL, _TALLEST)
-        drawn = frame_panel(rectified, grid, view.ground_m, view.ground_m[pairs.matches.feature], pairs)
+        drawn = frame_panel(rectified, grid, view.ground_m, pairs.ground_m(camera, view), pairs)
         title = f"The frame, rectified to {rectified.gsd_m:.0f} m a pixel: {len(view)} features"
         if not explanation.places:
             return (drawn, title), _nothing(drawn)
         best = explanation.places[0]
         backdrop = self._backdrop(best, grid, rectified)
         around, count = map_panel(best, grid, self._localizer.catalogue, pairs, rectified, backdrop)
-        title += f", {len(pairs.agrees)} matched, {pairs.agrees.sum()} agree (numbered alike)"
+        if best.recognised:
+            title += f", {len(pairs.agrees)} landmarks recognised in {best.recognised} spots"
+        else:
+            title += f", {len(pairs.agrees)} matched, {pairs.agrees.sum()} agree (numbered alike)"
         text = f"Best place, {_place_text(best)}, turned to the frame: {count} landmarks"
         return (drawn, title), (around, text)
 
@@ -148,20 +151,19 @@ def _head(page: Picture, image: str, explanation: Explanation) -> None:
 def _world_title(explanation: Explanation) -> str:
     if not explanation.places:
         return "The catalogue's landmarks: no place was considered"
-    return f"The catalogue's landmarks and the {len(explanation.places)} places verified; named by rank and score"
+    count = len(explanation.places)
+    return f"The catalogue's landmarks and the {count} places considered; named by rank and landmarks recognised"
 
 
 def _table(page: Picture, places: tuple[Place, ...], top: int) -> None:
-    columns = (("", 0), ("place", 30), ("heading", 220), ("votes", 310), ("matches", 390), ("agree", 490),
-               ("weight", 570), ("inliers", 660), ("score", 750))  # fmt: skip
+    columns = (("", 0), ("place", 30), ("heading", 220), ("recognised", 310), ("votes", 420), ("matches", 510),
+               ("agree", 610), ("weight", 700))  # fmt: skip
     for name, x in columns:
         write(page, name, (_MARGIN + x, top), 14, FAINT, 600)
     for number, place in enumerate(places[:_LISTED], 1):
-        fitted = place.score is not None
         texts = (
-            str(number), f"{_degrees(place.lat_deg, 'NS', 2)} {_degrees(place.lon_deg, 'EW', 2)}",
-            f"{place.heading_deg:.0f}°", str(place.votes), str(place.matches), str(place.agreeing),
-            f"{place.weight:.1f}", str(place.inliers) if fitted else "-", f"{place.score:.1f}" if fitted else "-",
+            str(number), _place_text(place), f"{place.heading_deg:.0f}°", _or_dash(place.recognised),
+            str(place.votes), str(place.matches), str(place.agreeing), f"{place.weight:.1f}",
         )  # fmt: skip
         for text, (_, x) in zip(texts, columns):
             write(page, text, (_MARGIN + x, top + _LINE * number), 14, INK)
@@ -189,6 +191,10 @@ def _broken(text: str, size: int, width: int) -> list[str]:
         else:
             lines[-1] = longer if len(lines) == 1 else f"   {longer}"
     return lines
+
+
+def _or_dash(count: int | None) -> str:
+    return "-" if count is None else str(count)
 
 
 def _place_text(place: Place) -> str:

@@ -10,6 +10,22 @@ from onboard.describer import Describer
 
 
 @dataclass(frozen=True, eq=False)
+class Picture:
+    """What features are looked for in: grey (H, W) uint8 luminance, even (H, W) uint8 the same locally equalised, mask
+    (H, W) bool, True where keypoints may lie."""
+
+    grey: NDArray[np.uint8]
+    even: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rgb: NDArray[np.uint8], mask: NDArray[np.bool_]) -> "Picture":
+        """Of an RGB uint8 picture (H, W, 3); mask (H, W): where it shows anything."""
+        grey = luminance(rgb, mask)
+        return cls(grey, equalised(grey), mask)
+
+
+@dataclass(frozen=True, eq=False)
 class Features:
     """Keypoints of one picture, strongest first.
 
@@ -76,21 +92,15 @@ def detect(even: NDArray[np.uint8], mask: NDArray[np.bool_], limit: int = 0) -> 
     return sorted(keypoints, key=lambda point: -point.response)
 
 
-def extract(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], describer: Describer, limit: int = 0) -> Features:
-    """Features of an RGB uint8 picture (H, W, 3) where ``mask`` (H, W) is True; the ``limit`` strongest (0: all)."""
-    grey = luminance(rgb, mask)
-    even = equalised(grey)
-    keypoints = detect(even, mask, limit)
-    if not keypoints:
-        empty = np.empty(0, np.float32)
-        return Features(np.empty((0, 2), np.float32), empty, empty, empty, np.empty((0, describer.dim), np.float32))
-    return Features(
-        xy=np.array([point.pt for point in keypoints], np.float32),
-        angle_deg=np.array([point.angle for point in keypoints], np.float32),
-        scale_px=np.array([point.size for point in keypoints], np.float32),
-        response=np.array([point.response for point in keypoints], np.float32),
-        descriptors=describer.describe(grey, even, keypoints),
-    )
+def extract(picture: Picture, describer: Describer, limit: int = 0) -> Features:
+    """Features of a picture, the ``limit`` strongest (0: all)."""
+    keypoints = detect(picture.even, picture.mask, limit)
+    xy = np.array([point.pt for point in keypoints], np.float32).reshape(-1, 2)
+    angle_deg = np.array([point.angle for point in keypoints], np.float32)
+    scale_px = np.array([point.size for point in keypoints], np.float32)
+    response = np.array([point.response for point in keypoints], np.float32)
+    descriptors = describer.describe(picture.grey, picture.even, xy, angle_deg, scale_px)
+    return Features(xy, angle_deg, scale_px, response, descriptors)
 
 
 def shrink_mask(mask: NDArray[np.bool_], margin_px: int) -> NDArray[np.bool_]:

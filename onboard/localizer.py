@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance
 from onboard.camera import Camera
@@ -17,21 +16,20 @@ from onboard.clock import Clock
 from onboard.describer import describer_of
 from onboard.errors import PackError
 from onboard.evidence import Evidence
-from onboard.features import RIM_PX, extract, shrink_mask
+from onboard.features import RIM_PX, Picture, extract, shrink_mask
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
-from onboard.geodesy import (
-    EARTH_RADIUS_M,
-    unit_from_latlon,
-)
+from onboard.guided import Guide
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.hypothesis_fit import fit_hypothesis
 from onboard.intake import Rejected, as_rgb, camera_of_frame, screening
 from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
 from onboard.landmarks import Catalogue, search_index
-from onboard.matches import Matches, View, view_of
+from onboard.matches import View, view_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.pose import PoseKnowledge
+from onboard.proposals import agreements, nearest_landmarks
+from onboard.recognition import Recognition, recognitions
 from onboard.rectify import Rectified, rectifier
 from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
@@ -41,9 +39,7 @@ from onboard.voting import Candidate, vote
 _THREADS = 2
 _SPOT_PX = 8  # keypoints within such a square are one witness
 FEWEST_FEATURES = 30
-_AT_ONCE = 4  # candidates verified before asking whether that was enough
 _CERTAIN = 2.0  # times the least score: what no other place can contest
-_POSES = 4  # the best agreements, to which a whole pose is fitted
 
 
 class Localizer:
@@ -58,13 +54,16 @@ class Localizer:
         self.camera = camera or self.pack.mission.camera
         self.mission = self.pack.mission
         self.search = Search.from_plain(self.pack.manifest.get("search", {}))
-        self.acceptance = Acceptance.from_plain(self.pack.manifest.get("acceptance", {}))
+        # A fix is judged by the landmarks recognised; a tracker weighs the agreements before.
+        self.acceptance = Acceptance.from_plain(self.pack.manifest.get("recognition", {}))
+        self.agreement_acceptance = Acceptance.from_plain(self.pack.manifest.get("acceptance", {}))
         self.catalogue = _catalogue(self.pack)
         self.describer = describer_of(self.pack, _THREADS)
         if self.describer.dim != self.catalogue.coarse.shape[1]:
             raise PackError(f"{self.pack.path}: its landmarks are not described by its network; rebuild the pack")
         self._index = search_index(self.catalogue, self.search.probes)
         self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio, self.describer.likeness)
+        self._guide = Guide(self.catalogue, self._verifier.grid, self.describer)
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
         self._scrubber = memory_scrubber(
@@ -123,7 +122,10 @@ class Localizer:
         evidence = self._examined(
             Evidence(Clock(deadline_ms), thorough=True), frame, timestamp_ns, lambda: self.knowledge(altitude_m)
         )
-        places = tuple(place for place in evidence.places if place.pose)
+        places = tuple(place for place in evidence.hypotheses if place.pose)
+        if evidence.fix.status is Status.FIX:
+            score = self.agreement_acceptance.score_of(evidence.fix.false_fix_probability)
+            places = (evidence.recognitions[0].hypothesis(self.catalogue, score), *places)
         return Sighting(
             evidence.fix, places, evidence.view, evidence.camera, evidence.known, evidence.worldwide
         )  # fmt: skip
@@ -140,10 +142,10 @@ class Localizer:
             return [self._fitted(agreement, view, camera, known) for agreement in agreements]
 
     def verified(self, view: View, camera: Camera, known: PoseKnowledge) -> list[Hypothesis]:
-        """`hypotheses`, but all of the verified candidates and not the best few, as a tracker sees them."""
+        """All verified candidates with their poses, best score first, as a tracker sees them."""
         evidence = Evidence(Clock(None), thorough=True)
-        self.hypotheses(view, camera, known, evidence)
-        return evidence.places
+        self._propose(view, camera, known, evidence)
+        return list(evidence.hypotheses)
 
     def _examined(
         self, evidence: Evidence, frame: Any, timestamp_ns: int | None, knowledge: Callable[[], PoseKnowledge]
@@ -180,55 +182,41 @@ class Localizer:
             evidence.view = view = self.view_of_rectified(evidence.rectified, camera)
         if len(view) < FEWEST_FEATURES:
             raise Rejected(Status.FEATURELESS, f"only {len(view)} features: cloud, open ocean or a closed cover")
-        return judge(
-            self.hypotheses(view, camera, known, evidence), self.acceptance, self.search.bin_m, timestamp_ns,
-            clock.timings_ms,
-        )  # fmt: skip
+        found = self.recognitions(view, camera, known, evidence)
+        return judge(found, self.acceptance, self.search.bin_m, timestamp_ns, clock.timings_ms)
 
-    def hypotheses(
+    def recognitions(
         self, view: View, camera: Camera, known: PoseKnowledge, evidence: Evidence | None = None
-    ) -> list[Hypothesis]:
-        """The places worth considering for a view, verified, best score first."""
+    ) -> list[Recognition]:
+        """What a view shows of the catalogue, looked at landmark by landmark: most landmarks first."""
         evidence = evidence or Evidence(Clock(None))
-        clock = evidence.clock
+        self._propose(view, camera, known, evidence)
+        enough = _CERTAIN * self.acceptance.least_score
+        with evidence.clock.stage("recognise"):
+            evidence.recognitions = found = recognitions(
+                self._guide, view, camera, known, evidence.agreements, enough, evidence.clock
+            )
+        return found
+
+    def _propose(self, view: View, camera: Camera, known: PoseKnowledge, evidence: Evidence) -> None:
+        """The places worth a closer look: fills in worldwide, agreements, and hypotheses when they are asked for."""
+        clock, search = evidence.clock, self.search
         with clock.stage("look-up"):
-            matches = self._worldwide(view, known.prior)
-            evidence.worldwide = worldwide = np.sort(matches.keys())
+            matches = nearest_landmarks(self._index, self.catalogue, search, view, known.prior)
+            evidence.worldwide = np.sort(matches.keys())
         with clock.stage("votes"):
-            search = self.search
             candidates = vote(matches, view, self.catalogue, search.bin_m, search.scale_ratio, search.candidates)
         with clock.stage("verify"):
-            evidence.agreements = agreements = self._agreements(candidates, view, worldwide, clock)
-            found = self._posed(agreements[:_POSES], view, camera, known)
+            evidence.agreements = agreements(
+                self._verifier, candidates, view, evidence.worldwide, _CERTAIN * self.agreement_acceptance.least_score,
+                self._threads, clock,
+            )  # fmt: skip
             if evidence.thorough:
-                evidence.others = self._posed(agreements[_POSES:], view, camera, known)
-        evidence.hypotheses = found
-        return found
+                fitted = [self._fitted(agreement, view, camera, known) for agreement in evidence.agreements]
+                evidence.hypotheses = sorted(fitted, key=lambda hypothesis: -hypothesis.score)
 
-    def _posed(
-        self, agreements: Sequence[Consensus], view: View, camera: Camera, known: PoseKnowledge
-    ) -> list[Hypothesis]:
-        """Agreements with the whole pose fitted, best score first."""
-        found = [self._fitted(agreement, view, camera, known) for agreement in agreements]
-        return sorted(found, key=lambda hypothesis: -hypothesis.score)
-
-    def _agreements(
-        self, candidates: list[Candidate], view: View, worldwide: NDArray[np.int64], clock: Clock
-    ) -> list[Consensus]:
-        """Candidates verified in order of their votes, heaviest agreement first; the rest is not looked at once one
-        agrees so well that chance does not explain it."""
-
-        def verify(candidate: Candidate) -> Consensus:
-            clock.check()
-            return self._verifier.verify(candidate, view, worldwide)
-
-        found: list[Consensus] = []
-        for start in range(0, len(candidates), _AT_ONCE):
-            found += self._threads.map(verify, candidates[start : start + _AT_ONCE])
-            found.sort(key=lambda consensus: -consensus.support)
-            if found[0].support > _CERTAIN * self.acceptance.least_score:
-                break
-        return found
+    def _fitted(self, agreement: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> Hypothesis:
+        return fit_hypothesis(agreement, view, camera, known, self.catalogue)
 
     def view(self, frame: np.ndarray, camera: Camera, known: PoseKnowledge) -> View:
         """What a frame of ``camera`` shows, on the catalogue's scale."""
@@ -236,32 +224,14 @@ class Localizer:
 
     def view_of_rectified(self, rectified: Rectified, camera: Camera) -> View:
         """The features of a rectified frame, and the camera pixels they came from."""
-        seen = shrink_mask(rectified.mask, RIM_PX)
-        features = extract(rectified.image, seen, self.describer, self.search.features)
-        ground_m = rectified.ground_m(features.xy.astype(np.float64))
-        pixels = camera.project(rectified.plane.to_camera(ground_m))
-        return view_of(features, ground_m, pixels, _SPOT_PX * self.mission.gsd_m, rectified.plane)
-
-    def _worldwide(self, view: View, prior: Prior | None) -> Matches:
-        """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows."""
-        _, numbers = self._index.search(view.features.descriptors, self.search.neighbours)
-        feature = np.repeat(np.arange(len(view), dtype=np.int64), self.search.neighbours)
-        matches = Matches(feature, numbers.ravel())[numbers.ravel() >= 0]
-        if prior is not None:
-            reach = (5 * prior.sigma_m + self.search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
-            reach += view.plane.nadir_way_rad
-            allowed = self.catalogue.unit[matches.landmark] @ unit_from_latlon(prior.lat_deg, prior.lon_deg) > np.cos(
-                min(reach, np.pi)
-            )
-            matches = matches[allowed]
-        return matches
-
-    def _fitted(self, agreement: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> Hypothesis:
-        return fit_hypothesis(agreement, view, camera, known, self.catalogue, self.mission.gsd_m)
+        picture = Picture.of(rectified.image, shrink_mask(rectified.mask, RIM_PX))
+        features = extract(picture, self.describer, self.search.features)
+        return view_of(features, picture, rectified, camera, _SPOT_PX)
 
     def _settings(self) -> bytes:
         """What decides beside arrays and network, as read now."""
-        return repr((self.camera, self.mission, self.search, self.acceptance)).encode()
+        limits = self.acceptance, self.agreement_acceptance
+        return repr((self.camera, self.mission, self.search, limits)).encode()
 
     def knowledge(
         self,

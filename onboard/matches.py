@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.features import Features
+from onboard.camera import Camera
+from onboard.features import Features, Picture
 from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.ground_plane import GroundPlane
 from onboard.landmarks import Catalogue
+from onboard.rectify import Rectified
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,8 @@ class View:
     ground_m (N, 2): metres right and down of the point that the camera's axis meets, the aim of ``plane`` (looking
     straight down: the nadir point); way_rad (N,): the same distance as an angle at the Earth's centre; bearing_deg
     (N,): direction from the aim, clockwise from image up; spot (N,) int64: the patch of ground a feature lies in, so
-    that a clump of keypoints counts as one witness; pixels (N, 2): the features in the camera's own pixels.
+    that a clump of keypoints counts as one witness; pixels (N, 2): the features in the camera's own pixels; picture:
+    the rectified frame, gsd_m a pixel, its aim at centre_px (x, y).
     """
 
     features: Features
@@ -31,13 +34,38 @@ class View:
     spot: NDArray[np.int64]
     pixels: Array
     plane: GroundPlane
+    picture: Picture
+    gsd_m: float
+    centre_px: tuple[float, float]
 
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def corners(self) -> NDArray[np.complex128]:
+        """Ground offsets (4,) of the rectified picture's corners, metres right + i · down."""
+        height, width = self.picture.mask.shape
+        x, y = np.array([0, width, 0, width]), np.array([0, 0, height, height])
+        return np.asarray((x - self.centre_px[0] + 1j * (y - self.centre_px[1])) * self.gsd_m)
 
-def view_of(features: Features, ground_m: Array, pixels: Array, spot_m: float, plane: GroundPlane) -> View:
-    """A View; ``spot_m`` is the side of the patches that count as one witness."""
+    def pixels_of_ground(self, ground: NDArray[np.complex128]) -> Array:
+        """Pixels (K, 2) of the rectified picture at ground offsets (K,), metres right + i · down."""
+        return np.column_stack([ground.real, ground.imag]) / self.gsd_m + self.centre_px
+
+    def shows(self, xy: Array) -> NDArray[np.bool_]:
+        """Whether pixels (K, 2) of the rectified picture lie where features are looked for."""
+        mask = self.picture.mask
+        column, row = np.rint(xy).astype(np.int64).T
+        inside = (column >= 0) & (row >= 0) & (column < mask.shape[1]) & (row < mask.shape[0])
+        inside[inside] = mask[row[inside], column[inside]]
+        return inside
+
+
+def view_of(features: Features, picture: Picture, rectified: Rectified, camera: Camera, spot_px: float) -> View:
+    """The features of a rectified frame of ``camera``; spot_px: side of the patches that count as one witness."""
+    ground_m = rectified.ground_m(features.xy.astype(np.float64))
+    pixels = camera.project(rectified.plane.to_camera(ground_m))
+    spot_m = spot_px * rectified.gsd_m
     cell = np.floor(ground_m / spot_m).astype(np.int64)
     cell -= cell.min(axis=0, initial=0)
     return View(
@@ -47,7 +75,10 @@ def view_of(features: Features, ground_m: Array, pixels: Array, spot_m: float, p
         np.degrees(np.arctan2(ground_m[:, 0], -ground_m[:, 1])),
         cell[:, 0] * 65536 + cell[:, 1],
         pixels,
-        plane,
+        rectified.plane,
+        picture,
+        rectified.gsd_m,
+        rectified.centre_px,
     )
 
 
@@ -84,7 +115,7 @@ def nadir_heading_deg(matches: Matches, view: View, catalogue: Catalogue, local_
     """Heading (K,) in [0, 360) relative to north at the nadir point, of headings (K,) relative to north at the
     landmarks."""
     nadir = proposed_nadir(matches, view, catalogue, local_deg)
-    north, east = _north_east(nadir)
+    north, east = north_east(nadir)
     landmark = catalogue.unit[matches.landmark]
     azimuth = np.degrees(np.arctan2((landmark * east).sum(axis=1), (landmark * north).sum(axis=1)))
     return (azimuth - view.bearing_deg[matches.feature].astype(np.float32)) % 360.0
@@ -97,14 +128,14 @@ def proposed_nadir(matches: Matches, view: View, catalogue: Catalogue, heading_d
     circle, so that poles and the antimeridian need no thought.
     """
     up = catalogue.unit[matches.landmark]
-    north, east = _north_east(up)
+    north, east = north_east(up)
     back = np.radians(heading_deg + view.bearing_deg[matches.feature].astype(np.float32) + 180.0)
     way = view.way_rad[matches.feature].astype(np.float32)
     sideways = north * np.cos(back)[:, None] + east * np.sin(back)[:, None]
     return up * np.cos(way)[:, None] + sideways * np.sin(way)[:, None]
 
 
-def _north_east(up: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def north_east(up: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Local axes (K, 3) at unit vectors (K, 3)."""
     east = np.stack([-up[:, 1], up[:, 0], np.zeros(len(up), np.float32)], axis=1)
     east /= np.maximum(np.hypot(east[:, 0], east[:, 1]), 1e-9)[:, None]

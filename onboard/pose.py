@@ -12,6 +12,7 @@ from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, ge
 from onboard.ground_plane import STRAIGHT_DOWN, Direction, GroundPlane
 
 _ITERATIONS = 12
+_CREDIBLE_SIGMAS = 5.0  # a pose farther than this from anything that was told contradicts it
 _HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
 
 
@@ -80,6 +81,14 @@ def solve_pose(
         if np.linalg.norm(move[:3]) < 0.1 and np.linalg.norm(move[3:]) < 1e-7:
             break
     return Pose(position, rotation, np.asarray(np.linalg.inv(normal) * inflation, np.float64))
+
+
+def credible(pose: Pose, known: PoseKnowledge) -> bool:
+    """Whether a pose agrees with what was known before. A frame that is not what it was said to be (tilted, from
+    another height, from elsewhere) may show landmarks all the same; its pose is then a contradiction."""
+    lat, lon, _ = geodetic_from_ecef(pose.position_ecef_m)
+    told, _ = _priors(pose.position_ecef_m, pose.ecef_from_cam, ecef_from_ned(lat, lon), known)
+    return bool(np.abs(told).max() < _CREDIBLE_SIGMAS)
 
 
 def _reprojection(

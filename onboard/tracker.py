@@ -34,7 +34,7 @@ class Sighter(Checker, Protocol):
     """What a tracker asks of the runtime: `onboard.Localizer`."""
 
     mission: Mission
-    acceptance: Acceptance
+    agreement_acceptance: Acceptance
     catalogue: Catalogue
 
     def sight(
@@ -66,7 +66,7 @@ class Tracker:
 
     def __init__(self, localizer: Sighter) -> None:
         self._localizer = localizer
-        mission, acceptance, landmarks = localizer.mission, localizer.acceptance, localizer.catalogue.unit
+        mission, acceptance, landmarks = localizer.mission, localizer.agreement_acceptance, localizer.catalogue.unit
         self._limit = acceptance.limit
         self._vote = OrbitVote(map_area_rad2(landmarks), mission.orbit.inclination_deg, acceptance)
         self._expectation = Expectation(localizer, landmarks, acceptance.limit)
@@ -149,7 +149,7 @@ class Tracker:
         sighting = self._localizer.sight(frame, timestamp_ns=now, altitude_m=altitude_m, deadline_ms=deadline_ms)
         lost = self._carry_on(time_s)
         self._expectation.learn(sighting, None if self._orbit is None else _unit(self._orbit.estimate))
-        places = places_of(sighting.places, self._localizer.acceptance)
+        places = places_of(sighting.places, self._localizer.agreement_acceptance)
 
         used = "" if self._orbit is None else self._follow(sighting, places)
         if not used:

@@ -1,4 +1,4 @@
-"""Votes of the whole Earth: every match proposes the view's place and heading, right ones pile up in one bin."""
+"""Votes of the whole Earth: every match proposes a nadir point and a heading, right ones pile up in one bin."""
 
 from dataclasses import dataclass
 
@@ -28,8 +28,7 @@ _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)],
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place and heading worth verifying: unit vector of the point that the camera's axis meets (`GroundPlane`'s aim;
-    looking straight down: the nadir point), degrees there, distinct witnesses."""
+    """A place and heading worth verifying: unit vector of the nadir point, degrees, distinct witnesses."""
 
     unit: tuple[float, float, float]
     heading_deg: float

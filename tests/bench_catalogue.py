@@ -2,8 +2,8 @@
 
 ``python -m tests.bench_catalogue --mosaic F.tif --work DIR --frames DIR``: landmarks are extracted once into the
 work directory (minutes) and kept; every variant is quantized, put in memory and asked about every frame. Reported
-apart: frames whose right place got most votes; whose right place scored above every wrong place of any frame; the
-best wrong score and votes.
+apart: frames whose right place got most votes; whose right place showed more landmarks than every wrong place of any
+frame; the most landmarks and votes of a wrong place.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from index_builder.quantization import quantize
 from index_builder.selection import evenly_spread
 from onboard import Localizer, default_pack, load_camera
 from onboard.geodesy import distance_m, geodetic_from_ecef
+from onboard.guided import Guide
 from onboard.images import read_image
 from onboard.landmarks import Catalogue, search_index, to_arrays
 from onboard.verification import Verifier
@@ -84,6 +85,7 @@ def fit_out(localizer: Localizer, catalogue: Catalogue, variant: dict[str, int])
     localizer._verifier = Verifier(
         catalogue, localizer.mission.gsd_m, localizer.search.scale_ratio, localizer.describer.likeness
     )
+    localizer._guide = Guide(catalogue, localizer._verifier.grid, localizer.describer)
 
 
 def score(localizer: Localizer, pictures: list[np.ndarray], rows: list[dict[str, str]]) -> str:
@@ -91,24 +93,23 @@ def score(localizer: Localizer, pictures: list[np.ndarray], rows: list[dict[str,
     for picture, row in zip(pictures, rows):
         known = localizer.knowledge((float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0))
         camera = localizer.camera.scaled_to(picture.shape[1], picture.shape[0])
-        right = wrong = 0.0
-        right_votes = other_votes = 0
-        for hypothesis in localizer.hypotheses(localizer.view(picture, camera, known), camera, known):
-            if hypothesis.pose is None:
+        right = wrong = right_votes = other_votes = 0
+        for place in localizer.recognitions(localizer.view(picture, camera, known), camera, known):
+            if place.pose is None:
                 continue
-            lat, lon, _ = geodetic_from_ecef(hypothesis.pose.position_ecef_m)
+            lat, lon, _ = geodetic_from_ecef(place.pose.position_ecef_m)
             if distance_m(lat, lon, float(row["lat_deg"]), float(row["lon_deg"])) < 25e3:
-                right, right_votes = max(right, hypothesis.score), max(right_votes, hypothesis.candidate.votes)
+                right, right_votes = max(right, place.recognised), max(right_votes, place.agreement.candidate.votes)
             else:
-                wrong, other_votes = max(wrong, hypothesis.score), max(other_votes, hypothesis.candidate.votes)
+                wrong, other_votes = max(wrong, place.recognised), max(other_votes, place.agreement.candidate.votes)
         rights.append(right)
         wrongs.append(wrong)
         wrong_votes.append(other_votes)
         votes_first += right_votes > other_votes
     above = sum(right > max(wrongs) for right in rights)
     return (
-        f"most votes {votes_first}, above every wrong score {above} (sum of right scores {sum(rights):.0f}); "
-        f"best wrong score {max(wrongs):.1f}, most wrong votes {max(wrong_votes)}"
+        f"most votes {votes_first}, above every wrong place {above} (landmarks at right places {sum(rights)}); "
+        f"most landmarks at a wrong place {max(wrongs)}, most votes {max(wrong_votes)}"
     )
 
 

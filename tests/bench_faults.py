@@ -148,7 +148,8 @@ def targets_of(localizer: Localizer, pack: Path) -> dict[str, Target]:
         targets[f"faiss list {kind}"] = in_one_of(lists)
     targets["landmarks_codes.npy (mapped)"] = in_file(pack / "landmarks_codes.npy")
     targets["camera"] = in_values(localizer.camera, ("fx", "fy", "cx", "cy"))
-    targets["acceptance"] = in_values(localizer.acceptance, ("anchor", "share", "decay", "limit"))
+    for name, limits in (("acceptance", localizer.agreement_acceptance), ("recognition", localizer.acceptance)):
+        targets[name] = in_values(limits, ("anchor", "share", "decay", "limit"))
     targets["search"] = in_values(localizer.search, ("bin_m", "scale_ratio"))
     return targets
 

@@ -101,7 +101,8 @@ def report_process(told: dict) -> None:
     pictures = len({frame["image"] for frame in frames})
     print(f"\n{pictures} real {width}x{height} pictures in memory: {len(frames)} answers, {fixes} fixes")
     print(f"{'stage':12}{'p50 ms':>10}{'p99 ms':>10}{'share of p50':>14}")
-    stages = ["total", *(name for name in frames[0]["timings_ms"] if name != "total")]
+    # Not every frame comes to every stage.
+    stages = list(dict.fromkeys(["total", *(name for frame in frames for name in frame["timings_ms"])]))
     times = {name: np.array([frame["timings_ms"].get(name, 0.0) for frame in frames]) for name in stages}
     times["total CPU"] = np.array([frame["cpu_ms"] for frame in frames])
     for name in [*stages, "total CPU"]:

@@ -49,7 +49,7 @@ def views_of_mosaic(localizer: Localizer, mosaic: Path, count: int) -> list[tupl
     for number, place in enumerate(land_places(count, localizer.mission.latitude_band_deg, 777)):
         rectified = mirrored_view(source, localizer, place, np.random.default_rng((777, number)))
         view = localizer.view_of_rectified(rectified, localizer.camera)
-        found.append(places_of(localizer.verified(view, localizer.camera, known), localizer.acceptance))
+        found.append(places_of(localizer.verified(view, localizer.camera, known), localizer.agreement_acceptance))
     return found
 
 
@@ -62,7 +62,9 @@ def photographs(pack: Path, folder: Path) -> list[tuple[Place, ...]]:
             name = row["camera"]
             localizer = localizers.setdefault(name, Localizer(pack, load_camera(folder / name)))
             frame = np.ascontiguousarray(read_image(folder / row["file"])[:, ::-1])
-            found.append(places_of(localizer.sight(frame, altitude_m=ALTITUDE_M).places, localizer.acceptance))
+            found.append(
+                places_of(localizer.sight(frame, altitude_m=ALTITUDE_M).places, localizer.agreement_acceptance)
+            )
     return found
 
 
@@ -72,7 +74,7 @@ def measure(localizer: Localizer, wrong: list[tuple[Place, ...]], sequences: int
     print(f"{len(wrong)} frames that show nothing known; {sequences} sequences of {frames}, one every {every_s:g} s")
     print(f"{'share of frames whose best orbit states a chance of at most':60}" + "".join(f"{x:>9g}" for x in LIMITS))
     for name, allowed in (("inclinations of the mission", inclination), ("any inclination", (0.0, 180.0))):
-        vote = OrbitVote(area, allowed, localizer.acceptance)
+        vote = OrbitVote(area, allowed, localizer.agreement_acceptance)
         stated = np.array(chances(vote, wrong, sequences, frames, every_s))
         shares = "".join(f"{(stated <= limit).mean():9.1e}" for limit in LIMITS)
         print(f"{f'{name}, {len(stated)} frames':60}{shares}   least: {stated.min():.1e}")

@@ -93,7 +93,7 @@ class ToldLocalizer:
         spread = np.random.default_rng(1).normal(size=(5000, 3))
         self.catalogue = SimpleNamespace(unit=(spread / np.linalg.norm(spread, axis=1)[:, None]).astype(np.float32))
         self.mission = SimpleNamespace(orbit=SimpleNamespace(inclination_deg=inclination_deg))
-        self.acceptance = ACCEPTANCE
+        self.agreement_acceptance = ACCEPTANCE
 
     def sight(self, frame, *, timestamp_ns=None, altitude_m=None, deadline_ms=None):
         return frame

@@ -13,8 +13,8 @@ from onboard.cli import main
 from onboard.explain import explain
 from onboard.explain_drawing import Grid, turned_map
 from onboard.geodesy import azimuth_deg, distance_m, unit_from_latlon
-from onboard.hypothesis import Hypothesis
 from onboard.landmarks import Catalogue
+from onboard.recognition import Recognition
 from onboard.verification import offsets_from
 from tests.look import look
 
@@ -34,18 +34,25 @@ def test_a_fix_is_explained(localizer: Localizer, frame: np.ndarray) -> None:
     assert all(check.passed is not False for check in told.checks)
     best = told.places[0]
     assert distance_m(best.lat_deg, best.lon_deg, *PLACE) < 7400 and abs(best.heading_deg - 70) < 1
-    assert best.inliers == told.fix.inliers == told.pairs.agrees.sum() and best.votes == told.fix.votes
+    assert best.recognised == told.fix.inliers and best.votes == told.fix.votes
+    assert told.pairs.agrees.all() and best.recognised <= len(told.pairs.landmark)
     # Where both ends of a pair fall in the two panels.
-    chosen = told.pairs.matches[told.pairs.agrees]
-    assert evidence.view is not None
-    there, _ = offsets_from(best.unit, best.heading_deg, localizer.catalogue, chosen.landmark)
-    apart_px = np.linalg.norm(there - evidence.view.ground_m[chosen.feature], axis=1) / localizer.mission.gsd_m
+    assert evidence.view is not None and evidence.camera is not None
+    there, _ = offsets_from(best.unit, best.heading_deg, localizer.catalogue, told.pairs.landmark)
+    here = told.pairs.ground_m(evidence.camera, evidence.view)
+    apart_px = np.linalg.norm(there - here, axis=1) / localizer.mission.gsd_m
     assert np.median(apart_px) < 2 and apart_px.max() < 8
 
 
 @pytest.mark.parametrize(
     "kind, failing",
-    [("dark", "light"), ("white", "saturation"), ("grey", "features"), ("cropped", "picture"), ("noise", "score")],
+    [
+        ("dark", "light"),
+        ("white", "saturation"),
+        ("grey", "features"),
+        ("cropped", "picture"),
+        ("noise", "recognition"),
+    ],
 )
 def test_the_failing_test_is_named(localizer: Localizer, rng: np.random.Generator, kind: str, failing: str) -> None:
     frames = {
@@ -64,6 +71,23 @@ def test_the_failing_test_is_named(localizer: Localizer, rng: np.random.Generato
         assert first.name == failing
 
 
+def test_what_was_not_recognised_is_explained(localizer: Localizer, frame: np.ndarray) -> None:
+    """A mirrored frame: places that were looked at landmark by landmark are told from those that were not."""
+    evidence = localizer.examine(np.ascontiguousarray(frame[:, ::-1]))
+    told = explain(localizer, evidence)
+    looked_at = told.places[: len(evidence.recognitions)]
+    others = told.places[len(looked_at) :]
+    assert [place.recognised for place in looked_at] == [one.recognised for one in evidence.recognitions]
+    assert others and all(place.recognised is None for place in others)
+    assert len(told.places) == len(evidence.agreements)
+    weights = [place.weight for place in others]
+    assert weights == sorted(weights, reverse=True)
+    # Nothing recognised at all: what is drawn are the matches of the heaviest agreement.
+    evidence.recognitions = [replace(one, recognised=0, pose=None) for one in evidence.recognitions]
+    pairs, heaviest = explain(localizer, evidence).pairs, evidence.agreements[0]
+    assert len(pairs.landmark) == len(heaviest.matches) and pairs.agrees.sum() == heaviest.agree.sum()
+
+
 def test_a_deadline_is_explained(localizer: Localizer, frame: np.ndarray) -> None:
     told = explain(localizer, localizer.examine(frame, deadline_ms=1.0))
     assert [check.name for check in told.checks if check.passed is False] == ["timeout"]
@@ -72,15 +96,15 @@ def test_a_deadline_is_explained(localizer: Localizer, frame: np.ndarray) -> Non
 def test_a_rival_is_named(pack: Path, frame: np.ndarray) -> None:
     """A second place that would be accepted as well, far away, made of the first one."""
     localizer = Localizer(pack)
-    found = localizer.hypotheses
+    found = localizer.recognitions
 
-    def doubled(*given: object) -> list[Hypothesis]:
+    def doubled(*given: object) -> list[Recognition]:
         best, *_ = both = found(*given)  # type: ignore[arg-type]
         assert best.pose is not None
         both.insert(1, replace(best, pose=replace(best.pose, position_ecef_m=-best.pose.position_ecef_m)))
         return both
 
-    localizer.hypotheses = doubled  # type: ignore[method-assign]
+    localizer.recognitions = doubled  # type: ignore[method-assign]
     evidence = localizer.examine(frame)
     assert evidence.fix.status is Status.AMBIGUOUS
     told = explain(localizer, evidence)
@@ -129,7 +153,8 @@ def test_pages_are_written(
     assert sorted(path.name for path in out.iterdir()) == ["a-2.json", "a-2.png", "a.json", "a.png"]
     line = json.loads(capsys.readouterr().out.splitlines()[0])
     told = json.loads((out / "a.json").read_text())
-    assert told["status"] == "FIX" and sum(pair["agrees"] for pair in told["pairs"]) == line["inliers"]
+    assert told["status"] == "FIX" and told["places"][0]["recognised"] == line["inliers"]
+    assert len(told["pairs"]) >= line["inliers"] and all(pair["agrees"] for pair in told["pairs"])
     for name in ("a.png", "a-2.png"):
         page = cv2.imread(str(out / name))
         assert page is not None and page.shape[1] == 1760

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from onboard.camera import Camera
 from onboard.feature_table import FeatureTable
-from onboard.features import Features
+from onboard.features import Features, Picture
+from onboard.ground_plane import GroundPlane
 from onboard.matches import View, view_of
+from onboard.rectify import Rectified
 
 REACH_M, TURN_DEG = 37_200.0, 25.0
 
@@ -13,9 +16,13 @@ REACH_M, TURN_DEG = 37_200.0, 25.0
 def scattered_view(rng: np.random.Generator, count: int) -> View:
     ones = np.ones(count, np.float32)
     angle_deg = rng.choice([0.0, 5.0, 10.0, 355.0, 359.99], count) + rng.uniform(0, 0.01, count)
-    features = Features(np.zeros((count, 2), np.float32), angle_deg.astype(np.float32) % 360, ones, ones, ones[:, None])
-    ground_m = rng.uniform((-200e3, -150e3), (200e3, 150e3), (count, 2))
-    return view_of(features, ground_m, ground_m, 8e3)
+    mask = np.ones((300, 400), bool)
+    xy = rng.uniform((0, 0), mask.shape[::-1], (count, 2)).astype(np.float32)
+    features = Features(xy, angle_deg.astype(np.float32) % 360, ones, ones, ones[:, None])
+    grey = np.zeros(mask.shape, np.uint8)
+    rectified = Rectified(np.stack([grey] * 3, axis=-1), mask, 1000.0, (200.0, 150.0), GroundPlane(400e3))
+    camera = Camera(400, 300, 400.0, 400.0, 199.5, 149.5)
+    return view_of(features, Picture(grey, grey, mask), rectified, camera, 8.0)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -7,12 +7,14 @@ import pytest
 from index_builder.quantization import quantize
 from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
+from onboard.camera import Camera
 from onboard.describer import RootSift
-from onboard.features import Features, extract
+from onboard.features import Features, Picture, extract
 from onboard.geodesy import EARTH_RADIUS_M, azimuth_deg, destination, distance_m, unit_from_latlon
 from onboard.ground_plane import GroundPlane
 from onboard.landmarks import Catalogue, search_index, to_arrays
 from onboard.matches import Matches, View, view_of
+from onboard.rectify import Rectified
 from onboard.verification import Verifier, best_similarity, distinct
 from onboard.voting import vote
 
@@ -44,7 +46,10 @@ def world(lat: float, lon: float, heading: float, rng: np.random.Generator) -> t
         ground.astype(np.float32) / 930, angle.astype(np.float32), np.full(count, 3.0, np.float32),
         np.ones(count, np.float32), descriptors[:count],
     )  # fmt: skip
-    view = view_of(features, ground, ground, 8 * 930.0, GroundPlane(405e3))
+    picture = Picture(*(np.zeros((480, 640), np.uint8) for _ in range(2)), np.ones((480, 640), bool))
+    rectified = Rectified(np.zeros((480, 640, 3), np.uint8), picture.mask, 930.0, (0.0, 0.0), GroundPlane(405e3))
+    camera = Camera(640, 480, 600.0, 600.0, 319.5, 239.5)
+    view = view_of(features, picture, rectified, camera, 8)
     return view, Catalogue.from_arrays({**places, **codes}, BAND)
 
 
@@ -140,8 +145,8 @@ def test_features_turn_with_the_picture(rng: np.random.Generator) -> None:
     picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
     mask = np.ones((256, 256), bool)
     upright, turned = (
-        extract(picture, mask, RootSift(), 300),
-        extract(np.ascontiguousarray(np.rot90(picture, -1)), mask, RootSift(), 300),
+        extract(Picture.of(picture, mask), RootSift(), 300),
+        extract(Picture.of(np.ascontiguousarray(np.rot90(picture, -1)), mask), RootSift(), 300),
     )
     moved = np.column_stack([255 - upright.xy[:, 1], upright.xy[:, 0]])
     apart = np.linalg.norm(moved[:, None] - turned.xy[None], axis=2)
@@ -174,8 +179,15 @@ def test_keypoints_lie_where_the_blobs_are(rng: np.random.Generator) -> None:
     for (at_x, at_y), sigma in zip(centres, rng.uniform(2, 4, 36)):
         picture += 90 * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * sigma**2))
     rgb = np.repeat(picture.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    off = extract(rgb, np.ones((300, 300), bool), RootSift()).xy[:, None] - centres[None]
+    off = extract(Picture.of(rgb, np.ones((300, 300), bool)), RootSift()).xy[:, None] - centres[None]
     nearest = np.linalg.norm(off, axis=2).argmin(axis=1)
     off = off[np.arange(len(off)), nearest]
     off = off[np.linalg.norm(off, axis=1) < 1.5]
     assert len(off) >= 36 and np.abs(np.median(off, axis=0)).max() < 0.08
+
+
+def test_a_score_and_its_chance_are_each_other_s_inverse() -> None:
+    acceptance = Acceptance(anchor=8.0, share=0.1, decay=1.3, exceedances=60, limit=1e-4)
+    for chance in (0.1, 1e-3, 1e-6):
+        assert acceptance.false_fix_probability(acceptance.score_of(chance)) == pytest.approx(chance)
+    assert acceptance.score_of(acceptance.limit) == acceptance.least_score

@@ -61,7 +61,16 @@ def test_other_formats_are_refused(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"files": 3}, {"files": {"../x": {}}}, {"acceptance": {}}, {"search": {"typo": 1}}, {"acceptance": 7}]
+    "change",
+    [
+        {"files": 3},
+        {"files": {"../x": {}}},
+        {"search": {"typo": 1}},
+        {"acceptance": {}},
+        {"acceptance": 7},
+        {"recognition": {}},
+        {"recognition": None},
+    ],
 )
 def test_malformed_manifests_are_refused(copy: Path, change: dict) -> None:
     """Well sealed but senseless: a builder's fault, still no traceback."""

@@ -49,7 +49,9 @@ def test_root_sift_is_of_unit_length(picture: np.ndarray) -> None:
     even = equalised(picture)
     keypoints = detect(even, np.ones(picture.shape, bool), 50)
     assert all(a.response >= b.response for a, b in itertools.pairwise(keypoints))
-    descriptors = RootSift().describe(picture, even, keypoints)
+    xy = np.array([point.pt for point in keypoints], np.float32)
+    angle_deg, scale_px = np.array([(point.angle, point.size) for point in keypoints], np.float32).T
+    descriptors = RootSift().describe(picture, even, xy, angle_deg, scale_px)
     assert descriptors.shape == (len(keypoints), 128)
     np.testing.assert_allclose(np.linalg.norm(descriptors, axis=1), 1, atol=1e-5)
 

@@ -1,6 +1,7 @@
 """Memory that changes while flying is found, named, and ends every fix until the pack is loaded again."""
 
 import shutil
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +73,13 @@ def test_a_file_that_changes_under_way(pack: Path, blue_marble: Path, tmp_path: 
         Localizer(copy)
 
 
-@pytest.mark.parametrize("what, name", [("acceptance", "anchor"), ("camera", "cx"), ("search", "bin_m")])
+@pytest.mark.parametrize(
+    "what, name",
+    [("acceptance", "anchor"), ("agreement_acceptance", "anchor"), ("camera", "cx"), ("search", "bin_m")],
+)
 def test_a_changed_limit_is_found_at_the_next_frame(pack: Path, what: str, name: str) -> None:
     localizer = Localizer(pack)
-    thing = getattr(localizer, what)
+    thing = attrgetter(what)(localizer)
     was = getattr(thing, name)
     object.__setattr__(thing, name, float(np.nextafter(was, 0)))
     assert localizer.localize(NIGHT).status is Status.PACK_CORRUPT

@@ -23,7 +23,7 @@ class CheatingSighter(ToldLocalizer):
 
     def __init__(self, scenario):
         super().__init__((90.0, 110.0))
-        assert ACCEPTANCE is self.acceptance
+        assert ACCEPTANCE is self.agreement_acceptance
         self.shots = {int(shot.time.astype("datetime64[ns]").astype(np.int64)): shot for shot in scenario.shots()}
         self.mission = SimpleNamespace(orbit=scenario.mission.orbit)
 

@@ -375,5 +375,5 @@ class _AnyInclination:
 
         orbit = replace(localizer.mission.orbit, inclination_deg=(0.0, 180.0))
         self.mission = replace(localizer.mission, orbit=orbit)
-        self.acceptance, self.catalogue = localizer.acceptance, localizer.catalogue
+        self.agreement_acceptance, self.catalogue = localizer.agreement_acceptance, localizer.catalogue
         self.sight, self.check = localizer.sight, localizer.check

@@ -1,0 +1,135 @@
+"""Recognition: a placement grown to the whole frame, its pose, and how many landmarks are recognised under it.
+
+That number is what a fix is judged by: right places show tens to hundreds of their landmarks just where they must be,
+wrong ones by chance a few (docs/results.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.camera import Camera
+from onboard.clock import Clock
+from onboard.geodesy import Array
+from onboard.growth import grown, one_a_square, spread
+from onboard.guided import Expected, Guide
+from onboard.hypothesis import Hypothesis
+from onboard.hypothesis_fit import fit_pose, points_of
+from onboard.landmarks import Catalogue
+from onboard.matches import View
+from onboard.placement import Placement, as_ground, fit_similarity
+from onboard.pose import Pose, PoseKnowledge, credible
+from onboard.verification import Consensus
+
+# Of the landmarks recognised in such a square, a patch wide, one is measured for the pose: those whose patches overlap
+# err together, and the covariance takes them for independent.
+_MEASURED_PX = 32.0
+_MEASUREMENTS = 3
+# 1-sigma of a measured landmark, with what neighbours have in common: chosen on simulated fixes, checked on others
+# (docs/results.md).
+_SIGMA_PX = 1.25
+_SPOT_PX = 8.0  # landmarks within such a square are one witness
+_AGREEMENTS = 4  # the heaviest, that are looked at
+_FEWEST_AGREEING = 2  # matches that turn and place a frame
+_LOOKED_FOR = 600  # landmarks of the whole frame, evenly spread: enough to tell a right place, whatever it shows
+
+
+@dataclass(frozen=True, eq=False)
+class Recognition:
+    """An agreement looked at landmark by landmark. placement: what it grew to; pose: None when none holds it;
+    recognised: how many landmarks the frame shows where the pose has them, in distinct spots; landmarks (N,) int64 and
+    pixels (N, 2): those recognised, and where the camera saw them."""
+
+    agreement: Consensus
+    placement: Placement
+    pose: Pose | None = None
+    recognised: int = 0
+    landmarks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    pixels: Array = field(default_factory=lambda: np.empty((0, 2)))
+
+    def hypothesis(self, catalogue: Catalogue, score: float) -> Hypothesis:
+        """The same in a tracker's terms, every landmark of one weight; score: of an agreement that is as unlikely."""
+        points = points_of(catalogue, self.landmarks)
+        weights = np.ones(len(points), np.float32)
+        return Hypothesis(self.agreement.candidate, self.pose, self.recognised, score, points, weights)
+
+
+def recognitions(
+    guide: Guide,
+    view: View,
+    camera: Camera,
+    known: PoseKnowledge,
+    agreements: Sequence[Consensus],
+    enough: float,
+    clock: Clock,
+) -> list[Recognition]:
+    """What was recognised at the heaviest agreements (heaviest first), most landmarks first; the rest is not looked at
+    once one shows more than ``enough``."""
+    found: list[Recognition] = []
+    for agreement in agreements[:_AGREEMENTS]:
+        clock.check()
+        if agreement.agree.sum() < _FEWEST_AGREEING:
+            continue
+        found.append(recognise(guide, view, camera, known, agreement))
+        if found[-1].recognised > enough:
+            break
+    return sorted(found, key=lambda one: -one.recognised)
+
+
+def placement_of(guide: Guide, view: View, consensus: Consensus) -> tuple[Placement, complex]:
+    """A consensus as a placement, and the ground offset around which it holds."""
+    candidate, agreeing = consensus.candidate, consensus.matches[consensus.agree]
+    rough = Placement(np.array(candidate.unit), candidate.heading_deg)
+    expected, _ = rough.expected(guide.catalogue, agreeing.landmark)
+    seen = as_ground(view.ground_m[agreeing.feature])
+    weight = consensus.weight[consensus.agree].astype(np.float64)
+    factor, shift = fit_similarity(seen, expected, weight, view.gsd_m)
+    return rough.moved(factor, shift), complex((weight * seen).sum() / weight.sum())
+
+
+def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, agreement: Consensus) -> Recognition:
+    """What becomes of an agreement."""
+    placement, middle = placement_of(guide, view, agreement)
+    whole = grown(guide, view, placement, middle)
+    if whole is None:
+        return Recognition(agreement, placement)
+    expected = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
+    expected = expected[spread(expected, _LOOKED_FOR)]
+    pose = _pose(guide, view, camera, known, whole, expected[guide.recognised(view, expected)])
+    if pose is None:
+        return Recognition(agreement, whole)
+    expected = _under(pose, guide, view, expected)
+    seen = expected[guide.recognised(view, expected)]
+    pixels = camera.project(view.plane.to_camera(np.column_stack([seen.ground.real, seen.ground.imag])))
+    return Recognition(agreement, whole, pose, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)
+
+
+def _pose(
+    guide: Guide, view: View, camera: Camera, known: PoseKnowledge, placement: Placement, seen: Expected
+) -> Pose | None:
+    """The whole pose of landmarks that are seen. Where a landmark is, is measured too near to where it was expected
+    (descriptors forgive a pixel or two), so it is expected anew from the pose and measured again."""
+    seen = seen[one_a_square(seen.xy, _MEASURED_PX)]
+    aim = placement.unit, placement.heading_deg
+    pose = None
+    for _ in range(_MEASUREMENTS):
+        _, off_px, _ = guide.located(view, seen)
+        at = seen.ground + as_ground(off_px) * view.gsd_m
+        ground_m, points = np.column_stack([at.real, at.imag]), points_of(guide.catalogue, seen.numbers)
+        pose, _ = fit_pose(view, camera, known, aim, ground_m, points, np.ones(len(seen), bool), _SIGMA_PX)
+        if pose is None or not credible(pose, known):
+            return None
+        seen = _under(pose, guide, view, seen)
+    return pose
+
+
+def _under(pose: Pose, guide: Guide, view: View, expected: Expected) -> Expected:
+    """Landmarks where a camera of this pose shows them; without those that it does not show."""
+    rays = (points_of(guide.catalogue, expected.numbers) - pose.position_ecef_m) @ pose.ecef_from_cam
+    ground = as_ground(view.plane.from_camera(rays / np.linalg.norm(rays, axis=1, keepdims=True)))
+    met = np.isfinite(ground)
+    ground, expected = ground[met], expected[met]
+    moved = Expected(expected.numbers, ground, view.pixels_of_ground(ground), expected.angle_deg)
+    return moved[view.shows(moved.xy)]

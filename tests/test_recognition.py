@@ -1,0 +1,64 @@
+"""Which agreements are looked at landmark by landmark, and no further once it is certain."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onboard import recognition
+from onboard.clock import Clock
+from onboard.intake import Rejected
+from onboard.placement import Placement
+from onboard.recognition import Recognition, recognitions
+
+NOWHERE = Placement(np.array([0.0, 0.0, 1.0]), 0.0)
+ENOUGH = 30.0
+
+
+def agreement(recognised: int, agreeing: int = 5) -> Any:
+    return SimpleNamespace(agree=np.ones(agreeing, bool), recognised=recognised)
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What is recognised at each agreement is written on it; the order of the looks is returned."""
+    looks: list[int] = []
+
+    def recognise(guide: Any, view: Any, camera: Any, known: Any, one: Any) -> Recognition:
+        looks.append(one.recognised)
+        return Recognition(one, NOWHERE, None, one.recognised)
+
+    monkeypatch.setattr(recognition, "recognise", recognise)
+    return looks
+
+
+def run(agreements: list[Any], clock: Clock | None = None) -> list[Recognition]:
+    nothing: Any = None
+    return recognitions(nothing, nothing, nothing, nothing, agreements, ENOUGH, clock or Clock(None))
+
+
+def test_most_landmarks_first(looked_at: list[int]) -> None:
+    found = run([agreement(3), agreement(20), agreement(9)])
+    assert looked_at == [3, 20, 9] and [one.recognised for one in found] == [20, 9, 3]
+
+
+def test_no_further_once_it_is_certain(looked_at: list[int]) -> None:
+    run([agreement(3), agreement(31), agreement(9)])
+    assert looked_at == [3, 31]
+
+
+def test_only_the_heaviest_are_looked_at(looked_at: list[int]) -> None:
+    run([agreement(count) for count in range(12)])
+    assert looked_at == list(range(4))
+
+
+def test_one_match_turns_no_frame(looked_at: list[int]) -> None:
+    assert run([agreement(20, agreeing=1), agreement(20, agreeing=0)]) == []
+    assert looked_at == []
+
+
+def test_time_is_up(looked_at: list[int]) -> None:
+    with pytest.raises(Rejected):
+        run([agreement(20)], Clock(-1.0))
+    assert looked_at == []
