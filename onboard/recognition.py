@@ -23,13 +23,13 @@ from onboard.placement import Placement, as_ground, fit_similarity
 from onboard.pose import Pose, PoseKnowledge, credible
 from onboard.verification import Consensus
 
-# Of the landmarks recognised in such a square, a patch wide, one is measured for the pose: those whose patches overlap
-# err together, and the covariance takes them for independent.
-_MEASURED_PX = 32.0
+# Of the landmarks recognised in such a square, half a patch wide, one is measured for the pose: those whose patches
+# overlap much err together, and the covariance takes them for independent.
+_MEASURED_PX = 16.0
 _MEASUREMENTS = 3
 # 1-sigma of a measured landmark, with what neighbours have in common: chosen on simulated fixes, checked on others
 # (docs/results.md).
-_SIGMA_PX = 1.25
+_SIGMA_PX = 1.5
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at
 _FEWEST_AGREEING = 2  # matches that turn and place a frame

@@ -53,18 +53,25 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=40)
     parser.add_argument("--tilts-deg", type=float, nargs="+", default=[0.0, 10.0, 20.0, 30.0, 40.0])
     parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write one record an answer there")
+    parser.add_argument("--json", type=Path, help="one record an answer goes there; what is there is not made again")
     arguments = parser.parse_args()
     mosaic, localizer = plugins.service("mosaic")(arguments.mosaic), Localizer(arguments.pack)
     ground = Ground(mosaic, OceanMask())
     studio = Studio(localizer.camera, mosaic, ground.sea)
-    records = []
+    log, records = arguments.json, []
+    if log and log.exists():
+        records = [Record(**json.loads(line)) for line in log.read_text().splitlines()]
+    done = {(record.tilt_deg, record.index) for record in records}
     for tilt_deg in arguments.tilts_deg:
         shots = list(oblique(localizer, ground, arguments.places, tilt_deg, arguments.seed))
         for shot, vertical in tqdm(shots, desc=f"{tilt_deg:g} degrees", disable=None):
-            records += answers(localizer, studio, shot, vertical, tilt_deg)
-    if arguments.json:
-        arguments.json.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records))
+            if (tilt_deg, shot.index) in done:
+                continue
+            found = list(answers(localizer, studio, shot, vertical, tilt_deg))
+            records += found
+            if log:
+                with log.open("a") as stream:
+                    stream.writelines(json.dumps(asdict(record)) + "\n" for record in found)
     report(records, localizer.acceptance.least_score)
 
 
@@ -92,9 +99,8 @@ def answers(localizer: Localizer, studio: Studio, shot: Shot, vertical: Vertical
     for how, (picture, told) in ways.items():
         evidence = localizer.examine(picture, altitude_m=told_altitude_m(localizer.mission), vertical=told)
         fix = evidence.fix
-        poses = [
-            (place.recognised, place.pose.position_ecef_m) for place in evidence.recognitions if place.pose is not None
-        ]
+        held = [place for place in evidence.recognitions if place.pose is not None]
+        poses = [(place.recognised, place.pose.position_ecef_m) for place in held]
         wrong = [score for score, position in poses if how == "mirrored" or _error_m(shot, position) > RIGHT_M]
         record = Record(
             tilt_deg, how, shot.index, fix.status.value,
