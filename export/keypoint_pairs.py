@@ -1,7 +1,7 @@
 """Pairs of patches: one keypoint found on the map and in a simulated frame, by exactly known geometry."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from onboard.camera import Camera
-from onboard.features import RIM_PX, detect, equalised, luminance, shrink_mask
+from onboard.features import RIM_PX, detect
 from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
 from onboard.ground_plane import GroundPlane
 from onboard.patches import PATCH_PX, patches_at
+from onboard.picture import Picture, shrink_mask
 from onboard.rectify import rectifier
 
 # Room around a patch for the shifts of training.
@@ -58,9 +59,8 @@ class MapKeypoints:
 
     @classmethod
     def of(cls, local: Any) -> "MapKeypoints":
-        everywhere = np.ones(local.mask.shape, bool)
-        grey = luminance(local.rgb, everywhere)
-        return cls(local, grey, *_arrays(detect(equalised(grey), local.mask)))
+        picture = Picture.of(local.rgb, np.ones(local.mask.shape, bool))
+        return cls(local, picture.grey, *_arrays(detect(replace(picture, mask=local.mask))))
 
 
 def pairs_of_frame(
@@ -80,8 +80,8 @@ def pairs_of_frame(
     """
     gsd_m = chart.local.gsd_m
     seen = rectifier(camera, GroundPlane(nominal_altitude_m), gsd_m)(frame)
-    grey = luminance(seen.image, seen.mask)
-    xy, angle_deg, size_px = _arrays(detect(equalised(grey), shrink_mask(seen.mask, RIM_PX), limit))
+    picture = Picture.of(seen.image, shrink_mask(seen.mask, RIM_PX))
+    xy, angle_deg, size_px = _arrays(detect(picture, limit))
     if not len(xy) or not len(chart.xy):
         return None
     pixels = camera.project(seen.plane.to_camera(seen.ground_m(xy.astype(np.float64))))
@@ -91,9 +91,9 @@ def pairs_of_frame(
     own, partner = _partners(on_map, angle_deg + truth.heading_deg, size_px, chart)
     strangers = rng.permutation(np.setdiff1d(np.arange(len(xy)), own))[:_STRANGERS]
     return PatchPairs(
-        patches_at(grey, xy[own], angle_deg[own], STORED_PX),
+        patches_at(picture.grey, xy[own], angle_deg[own], STORED_PX),
         patches_at(chart.grey, chart.xy[partner], chart.angle_deg[partner], STORED_PX),
-        patches_at(grey, xy[strangers], angle_deg[strangers], STORED_PX),
+        patches_at(picture.grey, xy[strangers], angle_deg[strangers], STORED_PX),
         lat[own].astype(np.float32), lon[own].astype(np.float32), size_px[own],
     )  # fmt: skip
 

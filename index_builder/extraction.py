@@ -18,11 +18,13 @@ from index_builder.tiles import Tile, read_tile, tiles_of
 from onboard import describer as describer_module
 from onboard import features as features_module
 from onboard import patches as patches_module
+from onboard import picture as picture_module
 from onboard.describer import Describer, PatchNetwork, RootSift
-from onboard.features import Picture, extract
+from onboard.features import extract
+from onboard.picture import Picture
 
 # What a stored tile depends on, besides the mosaic: its own code.
-_DESCRIBING = (tiles_module, features_module, describer_module, patches_module)
+_DESCRIBING = (tiles_module, features_module, describer_module, patches_module, picture_module)
 
 
 @dataclass(frozen=True, eq=False)

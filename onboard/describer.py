@@ -17,6 +17,7 @@ from onboard.known_answer import FLOAT_COSINE, INT8_COSINE, check_known_answer
 from onboard.network import Network, OnnxNetwork
 from onboard.pack import Pack
 from onboard.patches import PATCH_PX, patches_at
+from onboard.picture import Picture
 
 _AT_ONCE = 2048  # patches cut out together: a few megabytes
 
@@ -40,14 +41,13 @@ class Describer(Protocol):
 
     def describe(
         self,
-        grey: NDArray[np.uint8],
-        equalised: NDArray[np.uint8],
+        picture: Picture,
         xy: NDArray[np.float32],
         angle_deg: NDArray[np.float32],
         scale_px: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Descriptors (N, D) float32 of unit length of a picture, given its luminance (H, W) as it is and locally
-        equalised, around pixels (N, 2) in directions (N,), clockwise from +x; scale_px (N,): of the keypoints."""
+        """Descriptors (N, D) float32 of unit length of a picture around pixels (N, 2) in directions (N,), clockwise
+        from +x; scale_px (N,): of the keypoints."""
         ...
 
 
@@ -65,8 +65,7 @@ class RootSift:
 
     def describe(
         self,
-        grey: NDArray[np.uint8],
-        equalised: NDArray[np.uint8],
+        picture: Picture,
         xy: NDArray[np.float32],
         angle_deg: NDArray[np.float32],
         scale_px: NDArray[np.float32],
@@ -77,7 +76,7 @@ class RootSift:
         ]
         if not wide:
             return np.empty((0, self.dim), np.float32)
-        _, found = cv2.SIFT_create(enable_precise_upscale=True).compute(equalised, wide)
+        _, found = cv2.SIFT_create(enable_precise_upscale=True).compute(picture.even, wide)
         return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1.0))
 
 
@@ -120,14 +119,13 @@ class PatchNetwork:
 
     def describe(
         self,
-        grey: NDArray[np.uint8],
-        equalised: NDArray[np.uint8],
+        picture: Picture,
         xy: NDArray[np.float32],
         angle_deg: NDArray[np.float32],
         scale_px: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         parts = [
-            self.encode(patches_at(grey, xy[at : at + _AT_ONCE], angle_deg[at : at + _AT_ONCE]))
+            self.encode(patches_at(picture.grey, xy[at : at + _AT_ONCE], angle_deg[at : at + _AT_ONCE]))
             for at in range(0, max(len(xy), 1), _AT_ONCE)
         ]
         return np.concatenate(parts)

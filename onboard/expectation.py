@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance, fit_acceptance
-from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned
+from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, latlon_from_unit
 from onboard.ground_plane import GroundPlane
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.voting import Candidate
@@ -87,8 +87,7 @@ def looks(position_ecef_m: Array, covariance_m2: Array, heading_deg: float) -> l
     """Nadir points and headings that cover the horizontal ellipse of a predicted position; none when it is too large
     for that."""
     up = position_ecef_m / np.linalg.norm(position_ecef_m)
-    lat, lon = np.degrees(np.arcsin(up[2])), np.degrees(np.arctan2(up[1], up[0]))
-    level = ecef_from_ned(lat, lon)[:, :2]
+    level = ecef_from_ned(*latlon_from_unit(up))[:, :2]
     variance, axes = np.linalg.eigh(level.T @ covariance_m2 @ level)
     reach = _SIGMAS * np.sqrt(np.maximum(variance, 0.0))
     counts = np.ceil(np.maximum(reach - _STEP_M / 2, 0) / _STEP_M).astype(int)

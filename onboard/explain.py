@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 from onboard.camera import Camera
 from onboard.evidence import Evidence
 from onboard.fix import Fix, Status
-from onboard.geodesy import Array, geodetic_from_ecef, heading_deg_of, intersect_ellipsoid, unit_from_latlon
+from onboard.geodesy import (
+    Array,
+    geodetic_from_ecef,
+    heading_deg_of,
+    intersect_ellipsoid,
+    latlon_from_unit,
+    unit_from_latlon,
+)
 from onboard.intake import DARK_LEVEL, NIGHT_LEVEL, NIGHT_SPREAD, SATURATED_LEVEL, SHARE
 from onboard.judgement import APART_BINS
 from onboard.localizer import FEWEST_FEATURES, Localizer
 from onboard.matches import View
-from onboard.placement import latlon_deg
 from onboard.recognition import Recognition
 from onboard.verification import Consensus
 
@@ -126,7 +132,7 @@ def _recognised_place(recognition: Recognition) -> Place:
 
 def _agreeing_place(agreement: Consensus) -> Place:
     candidate = agreement.candidate
-    lat, lon = latlon_deg(np.array(candidate.unit))
+    lat, lon = latlon_from_unit(candidate.unit)
     return Place(lat, lon, candidate.heading_deg, None, *_of_agreement(agreement))
 
 
@@ -143,7 +149,7 @@ def _aim(recognition: Recognition) -> tuple[float, float, float]:
         if np.isfinite(axis).all():
             lat, lon = (float(value) for value in geodetic_from_ecef(axis)[:2])
             return lat, lon, heading_deg_of(pose.ecef_from_cam, lat, lon)
-    return *latlon_deg(placement.unit), placement.heading_deg
+    return *latlon_from_unit(placement.unit), placement.heading_deg
 
 
 def _pairs(evidence: Evidence) -> Pairs:

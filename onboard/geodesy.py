@@ -100,6 +100,12 @@ def unit_from_latlon(lat_deg: ArrayLike, lon_deg: ArrayLike) -> Array:
     return np.stack(np.broadcast_arrays(np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)), -1)
 
 
+def latlon_from_unit(unit: ArrayLike) -> tuple[float, float]:
+    """Latitude and longitude, degrees, of a unit vector (3,): the inverse of `unit_from_latlon`."""
+    x, y, z = np.asarray(unit, np.float64)
+    return float(np.degrees(np.arcsin(np.clip(z, -1, 1)))), float(np.degrees(np.arctan2(y, x)))
+
+
 def distance_m(lat_a_deg: ArrayLike, lon_a_deg: ArrayLike, lat_b_deg: ArrayLike, lon_b_deg: ArrayLike) -> Array:
     """Great-circle distance in metres on the mean sphere (within 0.6 % of the geodesic)."""
     chord = np.linalg.norm(unit_from_latlon(lat_a_deg, lon_a_deg) - unit_from_latlon(lat_b_deg, lon_b_deg), axis=-1)

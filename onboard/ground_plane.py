@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_nadir_camera, heading_deg_of
+from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_nadir_camera, heading_deg_of, latlon_from_unit
 
 Direction = tuple[float, float, float]
+Ground = NDArray[np.complex128]  # ground offsets, metres right + i · metres down of the aim
 STRAIGHT_DOWN: Direction = (0.0, 0.0, 1.0)
 # Beyond this angle between ray and vertical a ground pixel is smeared over twice its width, and haze wins.
 MAX_INCIDENCE_DEG = 60.0
@@ -110,11 +111,13 @@ class GroundPlane:
         """The aim's unit vector (3,) and the heading of the picture's up there, in degrees, [0, 360), of a camera over
         ``nadir_unit`` (3,) whose up has the azimuth ``heading_deg`` at the nadir point."""
         unit = np.asarray(nadir_unit, np.float64)
-        rotation = ecef_from_nadir_camera(*_latlon_deg(unit), heading_deg) @ level_from_cam(np.array(self.down_cam))
+        rotation = ecef_from_nadir_camera(*latlon_from_unit(unit), heading_deg) @ level_from_cam(
+            np.array(self.down_cam)
+        )
         sideways = rotation[:, 2] - (rotation[:, 2] @ unit) * unit
         sideways /= max(float(np.linalg.norm(sideways)), 1e-15)
         there = np.cos(self.nadir_way_rad) * unit + np.sin(self.nadir_way_rad) * sideways
-        return there, heading_deg_of(rotation, *_latlon_deg(there))
+        return there, heading_deg_of(rotation, *latlon_from_unit(there))
 
 
 def level_from_cam(down_cam: Array) -> Array:
@@ -125,5 +128,11 @@ def level_from_cam(down_cam: Array) -> Array:
     return np.stack([np.cross(down, down_cam), down, down_cam])
 
 
-def _latlon_deg(unit: Array) -> tuple[float, float]:
-    return float(np.degrees(np.arcsin(np.clip(unit[2], -1, 1)))), float(np.degrees(np.arctan2(unit[1], unit[0])))
+def as_ground(offsets_m: Array) -> Ground:
+    """Ground offsets (N, 2), metres right and down, as complex numbers (N,)."""
+    return np.ascontiguousarray(offsets_m, np.float64).view(np.complex128)[:, 0]
+
+
+def offsets_of(ground: Ground) -> Array:
+    """The inverse of `as_ground`."""
+    return np.ascontiguousarray(ground).view(np.float64).reshape(-1, 2)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.geodesy import Array
+from onboard.ground_plane import Ground, as_ground
 from onboard.guided import Expected, Guide
 from onboard.matches import View
-from onboard.placement import Ground, Placement, as_ground, fit_similarity
+from onboard.placement import Placement, fit_similarity
 
 _RADII_PX = (40.0, 120.0, np.inf)
 _LANDMARKS = 50  # looked for in a circle, evenly spread: enough for four numbers

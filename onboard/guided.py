@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from onboard.describer import Describer
 from onboard.geodesy import Array
+from onboard.ground_plane import Ground
 from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue
 from onboard.matches import View
-from onboard.placement import Ground, Placement, radius_rad
+from onboard.placement import Placement, radius_rad
 
 # A landmark is looked for this far to either side, above and below its place, in pixels: half of what the descriptor
 # forgives.
@@ -62,9 +63,8 @@ class Guide:
     def _described(self, view: View, xy: Array, expected: Expected) -> NDArray[np.float32]:
         """Descriptors (K, D) of the frame at pixels (K, 2), turned as the expected landmarks are."""
         return self._describer.describe(
-            view.picture.grey, view.picture.even, xy.astype(np.float32), expected.angle_deg,
-            self.catalogue.scale_px[expected.numbers],
-        )  # fmt: skip
+            view.picture, xy.astype(np.float32), expected.angle_deg, self.catalogue.scale_px[expected.numbers]
+        )
 
     def recognised(self, view: View, expected: Expected) -> NDArray[np.bool_]:
         """Which of the expected landmarks (K,) the frame shows: those whose place looks more like them than like any

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onboard.camera import Camera
 from onboard.fix import Fix
 from onboard.geodesy import Array
-from onboard.matches import Matches, View
+from onboard.matches import View
 from onboard.pose import Pose, PoseKnowledge
 from onboard.voting import Candidate
 
@@ -21,10 +21,6 @@ def _no_weights() -> NDArray[np.float32]:
     return np.zeros(0, np.float32)
 
 
-def _no_matches() -> Matches:
-    return Matches(np.empty(0, np.int64), np.empty(0, np.int64))
-
-
 def _no_keys() -> NDArray[np.int64]:
     return np.zeros(0, np.int64)
 
@@ -32,8 +28,8 @@ def _no_keys() -> NDArray[np.int64]:
 @dataclass(frozen=True, eq=False)
 class Hypothesis:
     """A candidate with its fitted pose, None when nothing held; how many landmarks agree with it, in distinct
-    places, and the sum of their weights, which is what acceptance judges; points_ecef_m (N, 3), weights (N,) and
-    agreeing: those landmarks, and what they were matched with."""
+    places, and the sum of their weights, which is what acceptance judges; points_ecef_m (N, 3), weights (N,): those
+    landmarks."""
 
     candidate: Candidate
     pose: Pose | None
@@ -41,7 +37,6 @@ class Hypothesis:
     score: float
     points_ecef_m: Array = field(default_factory=_no_points)
     weights: NDArray[np.float32] = field(default_factory=_no_weights)
-    agreeing: Matches = field(default_factory=_no_matches)
 
 
 @dataclass(frozen=True, eq=False)

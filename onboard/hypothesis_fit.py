@@ -4,11 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
-from onboard.geodesy import Array, ecef_from_geodetic, ecef_from_nadir_camera
+from onboard.geodesy import Array, ecef_from_geodetic, ecef_from_nadir_camera, latlon_from_unit
 from onboard.hypothesis import Hypothesis
 from onboard.landmarks import Catalogue
 from onboard.matches import View
-from onboard.placement import latlon_deg
 from onboard.pose import Pose, PoseKnowledge, solve_pose
 from onboard.verification import Consensus, distinct
 
@@ -34,7 +33,7 @@ def fit_pose(
     aim: about where the view's aim lies, a unit vector (3,) and the heading there in degrees; sigma_px: 1-sigma of a
     point's place in the frame, in pixels of the catalogue.
     """
-    lat, lon = latlon_deg(aim[0])
+    lat, lon = latlon_from_unit(aim[0])
     plane, level = view.plane, ecef_from_nadir_camera(lat, lon, aim[1])
     position = ecef_from_geodetic(lat, lon) + level @ plane.camera_m
     rotation = level @ plane.level_from_cam
@@ -70,12 +69,10 @@ def fit_hypothesis(
     ground_m = view.ground_m[matches.feature]
     pose, agree = fit_pose(view, camera, known, aim, ground_m, points, consensus.agree, _KEYPOINT_SIGMA_PX)
     if pose is None:
-        return Hypothesis(candidate, None, 0, 0.0, agreeing=matches[agree])
+        return Hypothesis(candidate, None, 0, 0.0)
     counted = agree & distinct(matches, np.where(agree, consensus.weight, 0), view)
     weight = consensus.weight[counted]
-    return Hypothesis(
-        candidate, pose, int(counted.sum()), float(weight.sum()), points[counted], weight, matches[counted]
-    )
+    return Hypothesis(candidate, pose, int(counted.sum()), float(weight.sum()), points[counted], weight)
 
 
 def points_of(catalogue: Catalogue, numbers: NDArray[np.int64]) -> Array:

@@ -1,4 +1,4 @@
-"""The last word on a frame: the best hypothesis is a fix, or there is none and a reason."""
+"""The last word on a frame: what was recognised best is a fix, or there is none and a reason."""
 
 from collections.abc import Sequence
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.geodesy import Array
+from onboard.geodesy import Array, latlon_from_unit
 from onboard.landmarks import Catalogue
 
 _ROW_DEG = 1.0
@@ -22,8 +22,7 @@ class LandmarkGrid:
 
     def within(self, unit: Array, radius_rad: float) -> NDArray[np.int64]:
         """Numbers of the landmarks within an angle of a unit vector (3,), ascending."""
-        lat, radius_deg = float(np.degrees(np.arcsin(np.clip(unit[2], -1, 1)))), float(np.degrees(radius_rad))
-        lon = float(np.degrees(np.arctan2(unit[1], unit[0])))
+        (lat, lon), radius_deg = latlon_from_unit(unit), float(np.degrees(radius_rad))
         # Where a meridian touches the circle (Snyder 1987): none does when the circle holds a pole.
         reach = np.sin(radius_rad) / max(np.cos(np.radians(lat)), 1e-12)
         half = float(np.degrees(np.arcsin(reach))) if reach < 1 and abs(lat) + radius_deg < 90 else 180.0

@@ -1,4 +1,4 @@
-"""The pipeline: intake, rectify, features, votes, verification, pose, acceptance."""
+"""The pipeline: intake, rectify, features, votes, agreements, recognition, judgement."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from onboard.clock import Clock
 from onboard.describer import describer_of
 from onboard.errors import PackError
 from onboard.evidence import Evidence
-from onboard.features import RIM_PX, Picture, extract, shrink_mask
+from onboard.features import RIM_PX, extract
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
 from onboard.guided import Guide
 from onboard.hypothesis import Hypothesis, Sighting
@@ -27,6 +27,7 @@ from onboard.knowledge import knowledge_of
 from onboard.landmarks import Catalogue, search_index
 from onboard.matches import View, view_of
 from onboard.pack import Pack, default_pack, open_pack
+from onboard.picture import Picture, shrink_mask
 from onboard.pose import PoseKnowledge
 from onboard.proposals import agreements, nearest_landmarks
 from onboard.recognition import Recognition, recognitions

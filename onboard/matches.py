@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
-from onboard.features import Features, Picture
+from onboard.features import Features
 from onboard.geodesy import EARTH_RADIUS_M, Array
-from onboard.ground_plane import GroundPlane
+from onboard.ground_plane import Ground, GroundPlane, offsets_of
 from onboard.landmarks import Catalogue
+from onboard.picture import Picture, shrink_mask
 from onboard.rectify import Rectified
 
 
@@ -42,19 +43,19 @@ class View:
         return len(self.features)
 
     @property
-    def corners(self) -> NDArray[np.complex128]:
+    def corners(self) -> Ground:
         """Ground offsets (4,) of the rectified picture's corners, metres right + i · down."""
         height, width = self.picture.mask.shape
         x, y = np.array([0, width, 0, width]), np.array([0, 0, height, height])
         return np.asarray((x - self.centre_px[0] + 1j * (y - self.centre_px[1])) * self.gsd_m)
 
-    def pixels_of_ground(self, ground: NDArray[np.complex128]) -> Array:
+    def pixels_of_ground(self, ground: Ground) -> Array:
         """Pixels (K, 2) of the rectified picture at ground offsets (K,), metres right + i · down."""
-        return np.column_stack([ground.real, ground.imag]) / self.gsd_m + self.centre_px
+        return offsets_of(ground) / self.gsd_m + self.centre_px
 
-    def shows(self, xy: Array) -> NDArray[np.bool_]:
-        """Whether pixels (K, 2) of the rectified picture lie where features are looked for."""
-        mask = self.picture.mask
+    def shows(self, xy: Array, margin_px: int = 0) -> NDArray[np.bool_]:
+        """Whether pixels (K, 2) of the rectified picture lie where features are looked for, so far from its edge."""
+        mask = shrink_mask(self.picture.mask, margin_px) if margin_px else self.picture.mask
         column, row = np.rint(xy).astype(np.int64).T
         inside = (column >= 0) & (row >= 0) & (column < mask.shape[1]) & (row < mask.shape[0])
         inside[inside] = mask[row[inside], column[inside]]

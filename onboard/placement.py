@@ -1,7 +1,7 @@
 """Where a frame lies on the map, as four numbers: the place and heading of its aim, and a scale.
 
 Enough to say where every landmark should be seen while a whole pose is not yet known; what tilt and altitude leave over
-is a few pixels at the rim. Ground offsets are complex numbers here, metres right + i · metres down of the aim.
+is a few pixels at the rim.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.geodesy import EARTH_RADIUS_M, Array, azimuth_deg, destination, unit_from_latlon
+from onboard.geodesy import EARTH_RADIUS_M, Array, azimuth_deg, destination, latlon_from_unit, unit_from_latlon
+from onboard.ground_plane import Ground, as_ground
 from onboard.landmarks import Catalogue
 from onboard.verification import offsets_from
-
-Ground = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,22 +35,12 @@ class Placement:
         heading_deg = self.heading_deg + float(np.degrees(np.angle(factor)))
         if way_m < 1.0:
             return Placement(self.unit, heading_deg % 360, self.scale * abs(factor))
-        lat, lon = latlon_deg(self.unit)
+        lat, lon = latlon_from_unit(self.unit)
         bearing = self.heading_deg + float(np.degrees(np.arctan2(shift_m.real, -shift_m.imag)))
         to_lat, to_lon = destination(lat, lon, bearing, way_m)
         # The way leads on at another azimuth than it began with: meridians converge.
         convergence = float(azimuth_deg(to_lat, to_lon, lat, lon)) + 180.0 - bearing
         return Placement(unit_from_latlon(to_lat, to_lon), (heading_deg + convergence) % 360, self.scale * abs(factor))
-
-
-def as_ground(offsets_m: Array) -> Ground:
-    """Ground offsets (K, 2), right and down, as complex numbers (K,)."""
-    return np.asarray(offsets_m[:, 0] + 1j * offsets_m[:, 1], np.complex128)
-
-
-def latlon_deg(unit: Array) -> tuple[float, float]:
-    """Latitude at face value and longitude of a unit vector (3,)."""
-    return float(np.degrees(np.arcsin(np.clip(unit[2], -1, 1)))), float(np.degrees(np.arctan2(unit[1], unit[0])))
 
 
 def fit_similarity(seen: Ground, expected: Ground, weight: Array, settled_m: float) -> tuple[complex, complex]:

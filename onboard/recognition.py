@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from onboard.camera import Camera
 from onboard.clock import Clock
 from onboard.geodesy import Array
+from onboard.ground_plane import as_ground, offsets_of
 from onboard.growth import grown, one_a_square, spread
 from onboard.guided import Expected, Guide
 from onboard.hypothesis import Hypothesis
 from onboard.hypothesis_fit import fit_pose, points_of
 from onboard.landmarks import Catalogue
 from onboard.matches import View
-from onboard.placement import Placement, as_ground, fit_similarity
+from onboard.patches import PATCH_PX
+from onboard.placement import Placement, fit_similarity
 from onboard.pose import Pose, PoseKnowledge, credible
 from onboard.verification import Consensus
 
@@ -27,9 +29,11 @@ from onboard.verification import Consensus
 # overlap much err together, and the covariance takes them for independent.
 _MEASURED_PX = 16.0
 _MEASUREMENTS = 3
-# 1-sigma of a measured landmark, with what neighbours have in common: chosen on simulated fixes, checked on others
-# (docs/results.md).
-_SIGMA_PX = 1.5
+# Where a patch reaches over the edge of the picture it is a mirror image, which draws what is measured inwards: a
+# picture that seems smaller, from higher up.
+_WHOLE_PX = PATCH_PX // 2
+# 1-sigma of a measured landmark, with what neighbours have in common: chosen on simulated fixes (docs/results.md).
+_SIGMA_PX = 1.25
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
@@ -102,7 +106,7 @@ def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, ag
         return Recognition(agreement, whole)
     expected = _under(pose, guide, view, expected)
     seen = expected[guide.recognised(view, expected)]
-    pixels = camera.project(view.plane.to_camera(np.column_stack([seen.ground.real, seen.ground.imag])))
+    pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
     return Recognition(agreement, whole, pose, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)
 
 
@@ -111,13 +115,14 @@ def _pose(
 ) -> Pose | None:
     """The whole pose of landmarks that are seen. Where a landmark is, is measured too near to where it was expected
     (descriptors forgive a pixel or two), so it is expected anew from the pose and measured again."""
+    seen = seen[view.shows(seen.xy, _WHOLE_PX)]
     seen = seen[one_a_square(seen.xy, _MEASURED_PX)]
     aim = placement.unit, placement.heading_deg
     pose = None
     for _ in range(_MEASUREMENTS):
         _, off_px, _ = guide.located(view, seen)
         at = seen.ground + as_ground(off_px) * view.gsd_m
-        ground_m, points = np.column_stack([at.real, at.imag]), points_of(guide.catalogue, seen.numbers)
+        ground_m, points = offsets_of(at), points_of(guide.catalogue, seen.numbers)
         pose, _ = fit_pose(view, camera, known, aim, ground_m, points, np.ones(len(seen), bool), _SIGMA_PX)
         if pose is None or not credible(pose, known):
             return None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onboard.feature_table import FeatureTable
 from onboard.geodesy import EARTH_RADIUS_M, Array
+from onboard.ground_plane import as_ground
 from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue
 from onboard.matches import Matches, View
@@ -80,7 +81,7 @@ class Verifier:
         matches = Matches(feature, numbers[landmark])
         keys = matches.keys()
         weight += worldwide[np.searchsorted(worldwide, keys).clip(0, len(worldwide) - 1)] == keys
-        frame, place = _plane(view.ground_m)[feature], _plane(offsets)[landmark]
+        frame, place = as_ground(view.ground_m)[feature], as_ground(offsets)[landmark]
         agree = best_similarity(frame, place, weight, _TOLERANCE_PX * self._gsd_m, _BASE_PX * self._gsd_m)
         return Consensus(candidate, matches, weight, agree)
 
@@ -93,17 +94,12 @@ class Verifier:
         ratio = view.features.scale_px[feature] / self._catalogue.scale_px[numbers][landmark]
         sized = np.flatnonzero((ratio < self._scale_ratio) & (ratio > 1 / self._scale_ratio))
         feature, landmark = feature[sized], landmark[sized]
-        apart = _plane(view.ground_m)[feature] - _plane(offsets)[landmark]
+        apart = as_ground(view.ground_m)[feature] - as_ground(offsets)[landmark]
         turn = view.features.angle_deg[feature] - angle_deg[landmark]
         turn -= 360 * np.rint(turn / 360)
         possible = apart.real**2 + apart.imag**2 < self._reach_m**2
         possible &= np.abs(turn) < MAX_KEYPOINT_TURN_DEG
         return feature[possible], landmark[possible]
-
-
-def _plane(ground_m: Array) -> NDArray[np.complex128]:
-    """Points (N, 2) as complex numbers (N,), without a copy."""
-    return np.ascontiguousarray(ground_m).view(np.complex128)[:, 0]
 
 
 @lru_cache(maxsize=1)  # one view is verified against many places

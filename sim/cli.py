@@ -85,16 +85,14 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
 
         from onboard.localizer import Localizer
         from onboard.mission import load_mission
-        from onboard.pack import default_pack, open_pack
         from sim.campaign import run_campaign
-        from sim.configuration import configuration, pack_identity
+        from sim.configuration import configuration, pack_identity, pack_of
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    pack = Path(arguments.pack or default_pack()).absolute()
-    open_pack(pack)  # better refused here than in every worker
+    pack = pack_of(arguments.pack)
     scenario = _scenario(arguments, options, mission, mosaic)
     config = configuration(scenario, arguments.mosaic, pack_identity(pack))
     opened = partial(Localizer, pack, mission.camera)

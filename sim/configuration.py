@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from onboard.mission import mission_yaml
-from onboard.pack import MANIFEST
+from onboard.pack import MANIFEST, default_pack, open_pack
 from sim.scenario import Scenario
 
 RECORDS = 2  # what a line of truth.jsonl and fixes.jsonl holds; another number, another campaign
@@ -34,6 +34,13 @@ def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any])
         "settings": scenario.settings(),
         "versions": {name: version(name) for name in _PACKAGES},
     }
+
+
+def pack_of(named: Path | None) -> Path:
+    """The pack to fly, opened once: better refused here than in every worker."""
+    pack = Path(named or default_pack()).absolute()
+    open_pack(pack)
+    return pack
 
 
 def pack_identity(pack: Path) -> dict[str, Any]:

@@ -45,9 +45,8 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
 
         from onboard.localizer import Localizer
         from onboard.mission import load_mission
-        from onboard.pack import default_pack, open_pack
         from sim.cli import utc_time
-        from sim.configuration import configuration, pack_identity
+        from sim.configuration import configuration, pack_identity, pack_of
         from sim.flight_scenario import draw_orbits
         from sim.track_campaign import run_track_campaign, track_table
     except ModuleNotFoundError as error:
@@ -55,8 +54,7 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    pack = Path(arguments.pack or default_pack()).absolute()
-    open_pack(pack)  # better refused here than in every worker
+    pack = pack_of(arguments.pack)
     start = None if arguments.start is None else utc_time(arguments.start)
     scenario = draw_orbits(
         mission, arguments.orbits, arguments.revolutions, arguments.every_s, arguments.seed, start, arguments.clouds,

@@ -20,8 +20,8 @@ from index_builder.mosaic import Mosaic
 from index_builder.tiles import LocalMap, is_land, read_map
 from onboard.cells import tile_band
 from onboard.encoder import network_view
-from onboard.features import equalised, luminance, shrink_mask
 from onboard.geodesy import destination
+from onboard.picture import equalised, luminance, shrink_mask
 from onboard.rectify import Rectified
 
 SPAN_M, VIEW_PX, DIM = 320e3, 256, 256  # of VLAD

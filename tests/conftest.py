@@ -9,6 +9,7 @@ import pytest
 from onboard.camera import Camera
 from onboard.camera_files import save_camera
 from onboard.cli import main
+from onboard.guided import Guide
 from onboard.localizer import Localizer
 
 ROOT = Path(__file__).parent.parent
@@ -72,3 +73,8 @@ def pack(blue_marble: Path, mission_file: Path, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="session")
 def localizer(pack: Path) -> Localizer:
     return Localizer(pack)
+
+
+@pytest.fixture(scope="session")
+def guide(localizer: Localizer) -> Guide:
+    return Guide(localizer.catalogue, localizer._verifier.grid, localizer.describer)

@@ -8,6 +8,14 @@ import rasterio
 
 from onboard.camera import Camera
 from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, geodetic_from_ecef, intersect_ellipsoid
+from onboard.localizer import Localizer
+from onboard.matches import View
+
+
+def view_from_700km(localizer: Localizer, mosaic: Path, lat: float, lon: float, heading_deg: float) -> View:
+    """What a localizer sees in a look from there."""
+    frame = look(mosaic, localizer.camera, lat, lon, 700e3, heading_deg)
+    return localizer.view(frame, localizer.camera, localizer.knowledge())
 
 
 def look(

@@ -5,9 +5,10 @@ import pytest
 
 from onboard.camera import Camera
 from onboard.feature_table import FeatureTable
-from onboard.features import Features, Picture
+from onboard.features import Features
 from onboard.ground_plane import GroundPlane
 from onboard.matches import View, view_of
+from onboard.picture import Picture
 from onboard.rectify import Rectified
 
 REACH_M, TURN_DEG = 37_200.0, 25.0

@@ -11,7 +11,7 @@ from onboard.growth import _robust, grown, one_a_square, spread
 from onboard.guided import Guide
 from onboard.matches import View
 from onboard.placement import Placement
-from tests.look import look
+from tests.look import view_from_700km
 
 LAT, LON, HEADING = 30.0, 5.0, 200.0
 TRUTH = Placement(unit_from_latlon(LAT, LON), HEADING)
@@ -19,13 +19,7 @@ TRUTH = Placement(unit_from_latlon(LAT, LON), HEADING)
 
 @pytest.fixture(scope="module")
 def view(localizer: Localizer, blue_marble: Path) -> View:
-    frame = look(blue_marble, localizer.camera, LAT, LON, 700e3, HEADING)
-    return localizer.view(frame, localizer.camera, localizer.knowledge())
-
-
-@pytest.fixture(scope="module")
-def guide(localizer: Localizer) -> Guide:
-    return Guide(localizer.catalogue, localizer._verifier.grid, localizer.describer)
+    return view_from_700km(localizer, blue_marble, LAT, LON, HEADING)
 
 
 def apart_px(guide: Guide, view: View, one: Placement, other: Placement) -> np.ndarray:

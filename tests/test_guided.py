@@ -10,7 +10,7 @@ from onboard.geodesy import unit_from_latlon
 from onboard.guided import _AROUND_PX, Guide, _peak_px, mutual
 from onboard.matches import View
 from onboard.placement import Placement
-from tests.look import look
+from tests.look import view_from_700km
 
 LAT, LON, HEADING = 35.0, 40.0, 70.0
 TRUTH = Placement(unit_from_latlon(LAT, LON), HEADING)
@@ -18,13 +18,7 @@ TRUTH = Placement(unit_from_latlon(LAT, LON), HEADING)
 
 @pytest.fixture(scope="module")
 def view(localizer: Localizer, blue_marble: Path) -> View:
-    frame = look(blue_marble, localizer.camera, LAT, LON, 700e3, HEADING)
-    return localizer.view(frame, localizer.camera, localizer.knowledge())
-
-
-@pytest.fixture(scope="module")
-def guide(localizer: Localizer) -> Guide:
-    return Guide(localizer.catalogue, localizer._verifier.grid, localizer.describer)
+    return view_from_700km(localizer, blue_marble, LAT, LON, HEADING)
 
 
 def test_mutual_is_best_of_row_and_column() -> None:

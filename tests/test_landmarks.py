@@ -9,11 +9,12 @@ from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
 from onboard.camera import Camera
 from onboard.describer import RootSift
-from onboard.features import Features, Picture, extract
+from onboard.features import Features, extract
 from onboard.geodesy import EARTH_RADIUS_M, azimuth_deg, destination, distance_m, unit_from_latlon
 from onboard.ground_plane import GroundPlane
 from onboard.landmarks import Catalogue, search_index, to_arrays
 from onboard.matches import Matches, View, view_of
+from onboard.picture import Picture
 from onboard.rectify import Rectified
 from onboard.verification import Verifier, best_similarity, distinct
 from onboard.voting import vote

@@ -9,8 +9,9 @@ import pytest
 
 from onboard import PackError
 from onboard.describer import PatchNetwork, RootSift, normalised
-from onboard.features import detect, equalised
+from onboard.features import detect
 from onboard.patches import PATCH_PX, patches_at
+from onboard.picture import Picture, equalised
 
 
 @pytest.fixture
@@ -46,12 +47,12 @@ def test_light_and_haze_do_not_matter(picture: np.ndarray) -> None:
 
 
 def test_root_sift_is_of_unit_length(picture: np.ndarray) -> None:
-    even = equalised(picture)
-    keypoints = detect(even, np.ones(picture.shape, bool), 50)
+    seen = Picture(picture, equalised(picture), np.ones(picture.shape, bool))
+    keypoints = detect(seen, 50)
     assert all(a.response >= b.response for a, b in itertools.pairwise(keypoints))
     xy = np.array([point.pt for point in keypoints], np.float32)
     angle_deg, scale_px = np.array([(point.angle, point.size) for point in keypoints], np.float32).T
-    descriptors = RootSift().describe(picture, even, xy, angle_deg, scale_px)
+    descriptors = RootSift().describe(seen, xy, angle_deg, scale_px)
     assert descriptors.shape == (len(keypoints), 128)
     np.testing.assert_allclose(np.linalg.norm(descriptors, axis=1), 1, atol=1e-5)
 
