@@ -31,6 +31,11 @@ def judge(
         )  # fmt: skip
 
     if best is None or best.pose is None or not acceptance.accepts(recognised):
+        if best and best.pose is None and acceptance.accepts(recognised):
+            off = f"contradicts what was told of tilt, altitude, attitude or place by {best.contradiction:.0f} sigmas"
+            return refuse(
+                Status.NO_MATCH, f"the best place shows {recognised} of its landmarks, but from a pose that {off}"
+            )
         asked = np.ceil(acceptance.least_score)
         shown = f"the best place shows {recognised} of its landmarks"
         return refuse(Status.NO_MATCH, f"{shown}, {asked:.0f} are asked for")

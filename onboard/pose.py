@@ -1,6 +1,6 @@
 """Position and attitude from matched landmarks: Gauss-Newton on reprojection errors, with priors as residuals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -12,7 +12,6 @@ from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, ge
 from onboard.ground_plane import STRAIGHT_DOWN, Direction, GroundPlane
 
 _ITERATIONS = 12
-_CREDIBLE_SIGMAS = 5.0  # a pose farther than this from anything that was told contradicts it
 _HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
 
 
@@ -38,6 +37,11 @@ class PoseKnowledge:
     attitude: Attitude | None = None
     prior: Prior | None = None
     down_cam: Direction = STRAIGHT_DOWN
+
+    @property
+    def untold(self) -> "PoseKnowledge":
+        """As if next to nothing were known: just enough to hold a pose that the landmarks leave open."""
+        return replace(self, altitude_sigma_m=self.altitude_m, pointing_sigma_rad=1.0, attitude=None, prior=None)
 
     @cached_property
     def plane(self) -> GroundPlane:
@@ -83,12 +87,14 @@ def solve_pose(
     return Pose(position, rotation, np.asarray(np.linalg.inv(normal) * inflation, np.float64))
 
 
-def credible(pose: Pose, known: PoseKnowledge) -> bool:
-    """Whether a pose agrees with what was known before. A frame that is not what it was said to be (tilted, from
-    another height, from elsewhere) may show landmarks all the same; its pose is then a contradiction."""
-    lat, lon, _ = geodetic_from_ecef(pose.position_ecef_m)
-    told, _ = _priors(pose.position_ecef_m, pose.ecef_from_cam, ecef_from_ned(lat, lon), known)
-    return bool(np.abs(told).max() < _CREDIBLE_SIGMAS)
+def contradiction(free: Pose, known: PoseKnowledge) -> float:
+    """How many sigmas a pose that was fitted to landmarks alone is off what was told, in the worst of it: 1-sigma of
+    the pose and of the telling together. A frame that is not what it was said to be (tilted, from another height, from
+    elsewhere) may show landmarks all the same, but not from where it should."""
+    lat, lon, _ = geodetic_from_ecef(free.position_ecef_m)
+    off, by_move = _priors(free.position_ecef_m, free.ecef_from_cam, ecef_from_ned(lat, lon), known)
+    variance = 1.0 + np.einsum("ki,ij,kj->k", by_move, free.covariance, by_move)
+    return float((np.abs(off) / np.sqrt(variance)).max())
 
 
 def _reprojection(

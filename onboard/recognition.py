@@ -22,7 +22,7 @@ from onboard.landmarks import Catalogue
 from onboard.matches import View
 from onboard.patches import PATCH_PX
 from onboard.placement import Placement, fit_similarity
-from onboard.pose import Pose, PoseKnowledge, credible
+from onboard.pose import Pose, PoseKnowledge, contradiction
 from onboard.verification import Consensus
 
 # Of the landmarks recognised in such a square, half a patch wide, one is measured for the pose: those whose patches
@@ -34,6 +34,9 @@ _MEASUREMENTS = 3
 _WHOLE_PX = PATCH_PX // 2
 # 1-sigma of a measured landmark, with what neighbours have in common: chosen on simulated fixes (docs/results.md).
 _SIGMA_PX = 1.25
+# A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
+# of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
+_CREDIBLE_SIGMAS = 3.0
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
@@ -42,13 +45,15 @@ _LOOKED_FOR = 600  # landmarks of the whole frame, evenly spread: enough to tell
 
 @dataclass(frozen=True, eq=False)
 class Recognition:
-    """An agreement looked at landmark by landmark. placement: what it grew to; pose: None when none holds it;
-    recognised: how many landmarks the frame shows where the pose has them, in distinct spots; landmarks (N,) int64 and
-    pixels (N, 2): those recognised, and where the camera saw them."""
+    """An agreement looked at landmark by landmark. placement: what it grew to; pose: None when none holds it, or only
+    one that contradicts what was told; contradiction: by how many sigmas (`onboard.pose.contradiction`); recognised:
+    how many landmarks the frame shows where the pose, told or not, has them, in distinct spots; landmarks (N,) int64
+    and pixels (N, 2): those recognised, and where the camera saw them."""
 
     agreement: Consensus
     placement: Placement
     pose: Pose | None = None
+    contradiction: float = 0.0
     recognised: int = 0
     landmarks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     pixels: Array = field(default_factory=lambda: np.empty((0, 2)))
@@ -101,33 +106,39 @@ def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, ag
         return Recognition(agreement, placement)
     expected = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
     expected = expected[spread(expected, _LOOKED_FOR)]
-    pose = _pose(guide, view, camera, known, whole, expected[guide.recognised(view, expected)])
-    if pose is None:
+    free, pose = _poses(guide, view, camera, known, whole, expected[guide.recognised(view, expected)])
+    if free is None or pose is None:
         return Recognition(agreement, whole)
-    expected = _under(pose, guide, view, expected)
+    off = contradiction(free, known)
+    if off > _CREDIBLE_SIGMAS:
+        pose = None
+    expected = _under(pose or free, guide, view, expected)
     seen = expected[guide.recognised(view, expected)]
     pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
-    return Recognition(agreement, whole, pose, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)
+    return Recognition(agreement, whole, pose, off, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)
 
 
-def _pose(
+def _poses(
     guide: Guide, view: View, camera: Camera, known: PoseKnowledge, placement: Placement, seen: Expected
-) -> Pose | None:
-    """The whole pose of landmarks that are seen. Where a landmark is, is measured too near to where it was expected
-    (descriptors forgive a pixel or two), so it is expected anew from the pose and measured again."""
+) -> tuple[Pose | None, Pose | None]:
+    """The pose of landmarks that are seen, by themselves alone, and with what was told. Where a landmark is, is
+    measured too near to where it was expected (descriptors forgive a pixel or two), so it is expected anew from the
+    pose and measured again."""
     seen = seen[view.shows(seen.xy, _WHOLE_PX)]
     seen = seen[one_a_square(seen.xy, _MEASURED_PX)]
     aim = placement.unit, placement.heading_deg
-    pose = None
+    free = None
     for _ in range(_MEASUREMENTS):
         _, off_px, _ = guide.located(view, seen)
         at = seen.ground + as_ground(off_px) * view.gsd_m
         ground_m, points = offsets_of(at), points_of(guide.catalogue, seen.numbers)
-        pose, _ = fit_pose(view, camera, known, aim, ground_m, points, np.ones(len(seen), bool), _SIGMA_PX)
-        if pose is None or not credible(pose, known):
-            return None
-        seen = _under(pose, guide, view, seen)
-    return pose
+        every = np.ones(len(seen), bool)
+        free, agree = fit_pose(view, camera, known.untold, aim, ground_m, points, every, _SIGMA_PX)
+        if free is None:
+            return None, None
+        seen = _under(free, guide, view, seen)
+    told, _ = fit_pose(view, camera, known, aim, ground_m, points, agree, _SIGMA_PX)
+    return free, told
 
 
 def _under(pose: Pose, guide: Guide, view: View, expected: Expected) -> Expected:

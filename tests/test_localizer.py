@@ -276,3 +276,16 @@ def test_the_edge_of_the_picture_does_not_lift_the_camera(localizer: Localizer, 
         frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading)
         off_m.append(localizer.localize(frame, altitude_m=(700e3, 50e3)).altitude_m - 700e3)
     assert abs(np.mean(off_m)) < 3e3
+
+
+@pytest.mark.parametrize("tilt_deg", [10.0, 20.0, 30.0])
+def test_a_tilt_that_is_not_told_gives_no_wrong_fix(localizer: Localizer, blue_marble: Path, tilt_deg: float) -> None:
+    """The place is recognised, from a pose that the landmarks alone tell to be another than the told one."""
+    tilted = cv2.Rodrigues(np.array([np.radians(tilt_deg), 0.0, 0.0]))[0]
+    for lat, lon, heading in PLACES[:3]:
+        evidence = localizer.examine(look(blue_marble, localizer.camera, lat, lon, 700e3, heading, tilted))
+        assert evidence.fix.status is Status.NO_MATCH and nothing_known(evidence.fix)
+        best = evidence.recognitions[0]
+        assert best.pose is None and best.contradiction > 6 and evidence.fix.inliers == best.recognised
+        if localizer.acceptance.accepts(best.recognised):
+            assert "contradicts what was told" in evidence.fix.reason

@@ -14,7 +14,7 @@ from onboard.geodesy import (
     intersect_ellipsoid,
 )
 from onboard.ground_plane import GroundPlane
-from onboard.pose import Pose, PoseKnowledge, _priors, credible, matrix_from_quat, quat_from_matrix, solve_pose
+from onboard.pose import Pose, PoseKnowledge, _priors, contradiction, matrix_from_quat, quat_from_matrix, solve_pose
 
 CAMERA = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5, "plumb_bob", (-0.1, 0.02, 0.0, 0.0, 0.0))
 LOOSE = PoseKnowledge(405e3, 20e3, np.radians(10))
@@ -137,13 +137,13 @@ def test_quaternions_round_trip(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(matrix_from_quat(quat), rotation, atol=1e-9)
 
 
-@pytest.mark.parametrize("tilt_deg, altitude_m, agrees", [(0.5, 405e3, True), (4.0, 405e3, True), (6.0, 405e3, False),
-                                                          (0.5, 430e3, False)])  # fmt: skip
-def test_a_pose_that_contradicts_what_was_told_is_not_credible(
-    tilt_deg: float, altitude_m: float, agrees: bool
-) -> None:
+@pytest.mark.parametrize("tilt_deg, altitude_m, sigmas", [(0.5, 405e3, 0.5), (4.0, 405e3, 4.0), (4.0, 433e3, 7.0)])
+def test_how_far_a_pose_is_off_what_was_told(tilt_deg: float, altitude_m: float, sigmas: float) -> None:
     known = PoseKnowledge(405e3, 4e3, np.radians(1.0))
     turn = np.asarray(cv2.Rodrigues(np.array([np.radians(tilt_deg), 0.0, 0.0]))[0], np.float64)
-    rotation = ecef_from_nadir_camera(40.0, 20.0, 30.0) @ turn
-    pose = Pose(ecef_from_geodetic(40.0, 20.0, altitude_m), rotation, np.eye(6))
-    assert credible(pose, known) is agrees
+    rotation = ecef_from_nadir_camera(40.0, 20.0, 0.0) @ turn
+    position = ecef_from_geodetic(40.0, 20.0, altitude_m)
+    assert contradiction(Pose(position, rotation, np.eye(6) * 1e-9), known) == pytest.approx(sigmas, rel=1e-2)
+    # A pose that is itself good to no more than was told contradicts it less.
+    vague = np.diag([1.0, 1.0, 4e3**2, *[np.radians(1.0) ** 2] * 3])
+    assert contradiction(Pose(position, rotation, vague), known) == pytest.approx(sigmas / np.sqrt(2), rel=1e-2)

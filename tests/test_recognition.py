@@ -27,7 +27,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def recognise(guide: Any, view: Any, camera: Any, known: Any, one: Any) -> Recognition:
         looks.append(one.recognised)
-        return Recognition(one, NOWHERE, None, one.recognised)
+        return Recognition(one, NOWHERE, recognised=one.recognised)
 
     monkeypatch.setattr(recognition, "recognise", recognise)
     return looks
