@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from onboard.describer import Describer
 from onboard.geodesy import Array
-from onboard.ground_plane import Ground
-from onboard.landmark_grid import LandmarkGrid
+from onboard.ground_plane import Ground, offsets_of
 from onboard.landmarks import Catalogue
 from onboard.matches import View
 from onboard.placement import Placement, radius_rad
+from onboard.verification import Verifier
 
 # A landmark is looked for this far to either side, above and below its place, in pixels: half of what the descriptor
 # forgives.
@@ -42,18 +42,26 @@ class Expected:
 
 
 class Guide:
-    """Guided matching against one catalogue. grid: its landmarks in order of place."""
+    """Guided matching against one catalogue."""
 
-    def __init__(self, catalogue: Catalogue, grid: LandmarkGrid, describer: Describer) -> None:
-        self.catalogue, self._grid, self._describer = catalogue, grid, describer
+    def __init__(self, catalogue: Catalogue, verifier: Verifier, describer: Describer) -> None:
+        self.catalogue, self._verifier, self._describer = catalogue, verifier, describer
 
     def expected(self, view: View, placement: Placement, middle: complex, radius_m: float) -> Expected:
         """The landmarks that the frame should show within ``radius_m`` of the ground offset ``middle``."""
-        numbers = self._grid.within(placement.unit, radius_rad(abs(middle) + radius_m))
+        numbers = self._verifier.grid.within(placement.unit, radius_rad(abs(middle) + radius_m))
         ground, angle_deg = placement.expected(self.catalogue, numbers)
         expected = Expected(numbers, ground, view.pixels_of_ground(ground), angle_deg)
         near = np.abs(ground - middle) < radius_m
         return expected[near & view.shows(expected.xy)]
+
+    def keypoints(self, view: View, expected: Expected, reach_px: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Keypoints of the frame that are expected landmarks, at most so far from where they should be: numbers of
+        features and of landmarks (P,)."""
+        feature, landmark = self._verifier.keypoints(
+            view, expected.numbers, offsets_of(expected.ground), expected.angle_deg, reach_px * view.gsd_m
+        )
+        return feature, expected.numbers[landmark]
 
     def _remembered(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Descriptors (K, D) of landmarks, of unit length."""

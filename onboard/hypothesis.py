@@ -38,6 +38,11 @@ class Hypothesis:
     points_ecef_m: Array = field(default_factory=_no_points)
     weights: NDArray[np.float32] = field(default_factory=_no_weights)
 
+    @classmethod
+    def nothing_at(cls, candidate: Candidate) -> "Hypothesis":
+        """A place where nothing held."""
+        return cls(candidate, None, 0, 0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Sighting:

@@ -13,7 +13,7 @@ from onboard.verification import Consensus, distinct
 
 FEWEST_INLIERS = 4
 _TIGHT_PX = 2.0  # agreement asked of an inlier once the whole pose is fitted, in pixels of the catalogue
-_KEYPOINT_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, in pixels of the catalogue
+KEYPOINT_SIGMA_PX = 1.0  # 1-sigma of a matched landmark against its keypoint, in pixels of the catalogue
 _REFINEMENTS = 4
 
 
@@ -25,13 +25,13 @@ def fit_pose(
     ground_m: Array,
     points_ecef_m: Array,
     agree: NDArray[np.bool_],
-    sigma_px: float,
+    sigma_px: Array,
 ) -> tuple[Pose | None, NDArray[np.bool_]]:
     """The pose of a view that shows points (K, 3) at its ground offsets (K, 2), starting from those that ``agree``, and
     those that do in the end; no pose when fewer than FEWEST_INLIERS are left or nothing finite comes of it.
 
-    aim: about where the view's aim lies, a unit vector (3,) and the heading there in degrees; sigma_px: 1-sigma of a
-    point's place in the frame, in pixels of the catalogue.
+    aim: about where the view's aim lies, a unit vector (3,) and the heading there in degrees; sigma_px (K,): 1-sigma of
+    each point's place in the frame, in pixels of the catalogue.
     """
     lat, lon = latlon_from_unit(aim[0])
     plane, level = view.plane, ecef_from_nadir_camera(lat, lon, aim[1])
@@ -45,7 +45,7 @@ def fit_pose(
     for _ in range(_REFINEMENTS):
         if agree.sum() < FEWEST_INLIERS:
             return None, agree
-        per_sigma = to_catalogue[agree] / sigma_px
+        per_sigma = to_catalogue[agree] / sigma_px[agree, None, None]
         pose = solve_pose(camera, pixels[agree], points_ecef_m[agree], position, rotation, per_sigma, known)
         if pose is None:
             return None, agree
@@ -67,9 +67,10 @@ def fit_hypothesis(
     points = points_of(catalogue, matches.landmark)
     aim = np.array(candidate.unit), candidate.heading_deg
     ground_m = view.ground_m[matches.feature]
-    pose, agree = fit_pose(view, camera, known, aim, ground_m, points, consensus.agree, _KEYPOINT_SIGMA_PX)
+    sigma_px = np.full(len(points), KEYPOINT_SIGMA_PX)
+    pose, agree = fit_pose(view, camera, known, aim, ground_m, points, consensus.agree, sigma_px)
     if pose is None:
-        return Hypothesis(candidate, None, 0, 0.0)
+        return Hypothesis.nothing_at(candidate)
     counted = agree & distinct(matches, np.where(agree, consensus.weight, 0), view)
     weight = consensus.weight[counted]
     return Hypothesis(candidate, pose, int(counted.sum()), float(weight.sum()), points[counted], weight)

@@ -64,7 +64,7 @@ class Localizer:
             raise PackError(f"{self.pack.path}: its landmarks are not described by its network; rebuild the pack")
         self._index = search_index(self.catalogue, self.search.probes)
         self._verifier = Verifier(self.catalogue, self.mission.gsd_m, self.search.scale_ratio, self.describer.likeness)
-        self._guide = Guide(self.catalogue, self._verifier.grid, self.describer)
+        self._guide = Guide(self.catalogue, self._verifier, self.describer)
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
         self._scrubber = memory_scrubber(
@@ -133,14 +133,20 @@ class Localizer:
 
     def check(self, sighting: Sighting, candidates: Sequence[Candidate]) -> list[Hypothesis]:
         """What a sighted frame says to places that its own votes did not propose: one hypothesis a candidate, in
-        order; its score is 0 where nothing held. Which score means something, the caller must find out: the pack is
-        calibrated for places that were voted for."""
+        order; its score is the weight of the matches that agree there and, where a pose held, the number of landmarks
+        recognised. Which score means something, the caller must find out: the pack is calibrated for places that were
+        voted for."""
         view, camera, known = sighting.view, sighting.camera, sighting.known
         if view is None or camera is None or known is None:
-            return [Hypothesis(candidate, None, 0, 0.0) for candidate in candidates]
+            return [Hypothesis.nothing_at(candidate) for candidate in candidates]
         with self._lock:
-            agreements = [self._verifier.verify(candidate, view, sighting.worldwide) for candidate in candidates]
-            return [self._fitted(agreement, view, camera, known) for agreement in agreements]
+            seen = []
+            for candidate in candidates:
+                agreement = self._verifier.verify(candidate, view, sighting.worldwide)
+                found = recognitions(self._guide, view, camera, known, [agreement], np.inf, Clock(None))
+                held = [one.hypothesis(self.catalogue, agreement.support + one.recognised) for one in found if one.pose]
+                seen.append(held[0] if held else Hypothesis(candidate, None, 0, agreement.support))
+            return seen
 
     def verified(self, view: View, camera: Camera, known: PoseKnowledge) -> list[Hypothesis]:
         """All verified candidates with their poses, best score first, as a tracker sees them."""

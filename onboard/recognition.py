@@ -12,28 +12,19 @@ from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.clock import Clock
+from onboard.frame_pose import measure, told_pose, under
 from onboard.geodesy import Array
 from onboard.ground_plane import as_ground, offsets_of
 from onboard.growth import grown, one_a_square, spread
-from onboard.guided import Expected, Guide
+from onboard.guided import Guide
 from onboard.hypothesis import Hypothesis
-from onboard.hypothesis_fit import fit_pose, points_of
+from onboard.hypothesis_fit import points_of
 from onboard.landmarks import Catalogue
 from onboard.matches import View
-from onboard.patches import PATCH_PX
 from onboard.placement import Placement, fit_similarity
 from onboard.pose import Pose, PoseKnowledge, contradiction
 from onboard.verification import Consensus
 
-# Of the landmarks recognised in such a square, half a patch wide, one is measured for the pose: those whose patches
-# overlap much err together, and the covariance takes them for independent.
-_MEASURED_PX = 16.0
-_MEASUREMENTS = 3
-# Where a patch reaches over the edge of the picture it is a mirror image, which draws what is measured inwards: a
-# picture that seems smaller, from higher up.
-_WHOLE_PX = PATCH_PX // 2
-# 1-sigma of a measured landmark, with what neighbours have in common: chosen on simulated fixes (docs/results.md).
-_SIGMA_PX = 1.25
 # A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
 # of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
 _CREDIBLE_SIGMAS = 3.0
@@ -104,48 +95,14 @@ def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, ag
     whole = grown(guide, view, placement, middle)
     if whole is None:
         return Recognition(agreement, placement)
-    expected = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
-    expected = expected[spread(expected, _LOOKED_FOR)]
-    free, pose = _poses(guide, view, camera, known, whole, expected[guide.recognised(view, expected)])
-    if free is None or pose is None:
+    everything = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
+    expected = everything[spread(everything, _LOOKED_FOR)]
+    measured = measure(guide, view, camera, known, whole, expected[guide.recognised(view, expected)])
+    if measured is None:
         return Recognition(agreement, whole)
-    off = contradiction(free, known)
-    if off > _CREDIBLE_SIGMAS:
-        pose = None
-    expected = _under(pose or free, guide, view, expected)
+    off = contradiction(measured.pose, known)
+    pose = told_pose(guide, view, camera, known, whole, measured, everything) if off < _CREDIBLE_SIGMAS else None
+    expected = under(pose or measured.pose, guide, view, expected)
     seen = expected[guide.recognised(view, expected)]
     pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
     return Recognition(agreement, whole, pose, off, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)
-
-
-def _poses(
-    guide: Guide, view: View, camera: Camera, known: PoseKnowledge, placement: Placement, seen: Expected
-) -> tuple[Pose | None, Pose | None]:
-    """The pose of landmarks that are seen, by themselves alone, and with what was told. Where a landmark is, is
-    measured too near to where it was expected (descriptors forgive a pixel or two), so it is expected anew from the
-    pose and measured again."""
-    seen = seen[view.shows(seen.xy, _WHOLE_PX)]
-    seen = seen[one_a_square(seen.xy, _MEASURED_PX)]
-    aim = placement.unit, placement.heading_deg
-    free = None
-    for _ in range(_MEASUREMENTS):
-        _, off_px, _ = guide.located(view, seen)
-        at = seen.ground + as_ground(off_px) * view.gsd_m
-        ground_m, points = offsets_of(at), points_of(guide.catalogue, seen.numbers)
-        every = np.ones(len(seen), bool)
-        free, agree = fit_pose(view, camera, known.untold, aim, ground_m, points, every, _SIGMA_PX)
-        if free is None:
-            return None, None
-        seen = _under(free, guide, view, seen)
-    told, _ = fit_pose(view, camera, known, aim, ground_m, points, agree, _SIGMA_PX)
-    return free, told
-
-
-def _under(pose: Pose, guide: Guide, view: View, expected: Expected) -> Expected:
-    """Landmarks where a camera of this pose shows them; without those that it does not show."""
-    rays = (points_of(guide.catalogue, expected.numbers) - pose.position_ecef_m) @ pose.ecef_from_cam
-    ground = as_ground(view.plane.from_camera(rays / np.linalg.norm(rays, axis=1, keepdims=True)))
-    met = np.isfinite(ground)
-    ground, expected = ground[met], expected[met]
-    moved = Expected(expected.numbers, ground, view.pixels_of_ground(ground), expected.angle_deg)
-    return moved[view.shows(moved.xy)]

@@ -66,17 +66,9 @@ class Verifier:
         unit = np.array(candidate.unit)
         numbers = self.grid.within(unit, float(view.way_rad.max(initial=0.0)) + self._reach_m / EARTH_RADIUS_M)
         offsets, angle_deg = offsets_from(unit, candidate.heading_deg, self._catalogue, numbers)
-        low, high = view.ground_m.min(axis=0) - self._reach_m, view.ground_m.max(axis=0) + self._reach_m
-        seen = ((offsets > low) & (offsets < high)).all(axis=1)
-        numbers, offsets, angle_deg = numbers[seen], offsets[seen], angle_deg[seen]
-        feature, landmark = self._possible_pairs(view, numbers, offsets, angle_deg)
-        descriptors = self._catalogue.decode(numbers)
-        likeness = np.einsum("ij,ij->i", view.features.descriptors[feature], descriptors[landmark])
+        feature, landmark, likeness = self._pairs(view, numbers, offsets, angle_deg, self._reach_m)
         low_likeness, high_likeness = self._likeness
-        alike = np.flatnonzero(likeness > low_likeness)
-        alike = alike[_mutual(feature[alike], landmark[alike], likeness[alike], len(view), len(numbers))]
-        feature, landmark = feature[alike], landmark[alike]
-        certainty = (likeness[alike] - low_likeness) / (high_likeness - low_likeness)
+        certainty = (likeness - low_likeness) / (high_likeness - low_likeness)
         weight = np.minimum(1.0, certainty).astype(np.float32)
         matches = Matches(feature, numbers[landmark])
         keys = matches.keys()
@@ -85,8 +77,29 @@ class Verifier:
         agree = best_similarity(frame, place, weight, _TOLERANCE_PX * self._gsd_m, _BASE_PX * self._gsd_m)
         return Consensus(candidate, matches, weight, agree)
 
+    def keypoints(
+        self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32], reach_m: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The keypoints of a frame that are landmarks (K,), expected at ground offsets (K, 2) and angles (K,): feature
+        numbers and indices into ``numbers``. reach_m: at most this far from where they are expected."""
+        return self._pairs(view, numbers, offsets, angle_deg, reach_m)[:2]
+
+    def _pairs(
+        self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32], reach_m: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Pairs (feature, index into ``numbers``) that are each other's likest of all that geometry allows, and their
+        likeness."""
+        low, high = view.ground_m.min(axis=0) - self._reach_m, view.ground_m.max(axis=0) + self._reach_m
+        seen = np.flatnonzero(((offsets > low) & (offsets < high)).all(axis=1))
+        feature, landmark = self._possible_pairs(view, numbers[seen], offsets[seen], angle_deg[seen], reach_m)
+        descriptors = self._catalogue.decode(numbers[seen])
+        likeness = np.einsum("ij,ij->i", view.features.descriptors[feature], descriptors[landmark])
+        alike = np.flatnonzero(likeness > self._likeness[0])
+        alike = alike[_mutual(feature[alike], landmark[alike], likeness[alike], len(view), len(seen))]
+        return feature[alike], seen[landmark[alike]], likeness[alike]
+
     def _possible_pairs(
-        self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32]
+        self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32], reach_m: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All pairs (feature, index into ``numbers``) that geometry allows: near one another, turned alike, of one
         scale."""
@@ -97,7 +110,7 @@ class Verifier:
         apart = as_ground(view.ground_m)[feature] - as_ground(offsets)[landmark]
         turn = view.features.angle_deg[feature] - angle_deg[landmark]
         turn -= 360 * np.rint(turn / 360)
-        possible = apart.real**2 + apart.imag**2 < self._reach_m**2
+        possible = apart.real**2 + apart.imag**2 < reach_m**2
         possible &= np.abs(turn) < MAX_KEYPOINT_TURN_DEG
         return feature[possible], landmark[possible]
 

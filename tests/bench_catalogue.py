@@ -85,7 +85,7 @@ def fit_out(localizer: Localizer, catalogue: Catalogue, variant: dict[str, int])
     localizer._verifier = Verifier(
         catalogue, localizer.mission.gsd_m, localizer.search.scale_ratio, localizer.describer.likeness
     )
-    localizer._guide = Guide(catalogue, localizer._verifier.grid, localizer.describer)
+    localizer._guide = Guide(catalogue, localizer._verifier, localizer.describer)
 
 
 def score(localizer: Localizer, pictures: list[np.ndarray], rows: list[dict[str, str]]) -> str:

@@ -81,7 +81,7 @@ def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
 def describe_by(localizer: Localizer, network: PatchNetwork) -> None:
     """Give a localizer another describer: a bench's liberty, not an interface."""
     localizer.describer = network
-    localizer._guide = Guide(localizer.catalogue, localizer._verifier.grid, network)
+    localizer._guide = Guide(localizer.catalogue, localizer._verifier, network)
 
 
 def report(records: list[dict], least_score: float) -> None:

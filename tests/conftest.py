@@ -77,4 +77,4 @@ def localizer(pack: Path) -> Localizer:
 
 @pytest.fixture(scope="session")
 def guide(localizer: Localizer) -> Guide:
-    return Guide(localizer.catalogue, localizer._verifier.grid, localizer.describer)
+    return Guide(localizer.catalogue, localizer._verifier, localizer.describer)

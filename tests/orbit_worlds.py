@@ -99,4 +99,4 @@ class ToldLocalizer:
         return frame
 
     def check(self, sighting, candidates):
-        return [Hypothesis(candidate, None, 0, 0.0) for candidate in candidates]
+        return [Hypothesis.nothing_at(candidate) for candidate in candidates]

@@ -317,7 +317,7 @@ def test_a_tilted_camera_is_expected_where_it_looks():
     class Asked:
         def check(self, sighting, candidates):
             asked.extend(candidates)
-            return [Hypothesis(candidate, None, 0, 0.0) for candidate in candidates]
+            return [Hypothesis.nothing_at(candidate) for candidate in candidates]
 
     expectation._checker = Asked()
     down_cam = Vertical.off_nadir(30.0, 0.0, 0.01).down_cam
