@@ -16,11 +16,12 @@ from onboard import Attitude, Fix, Localizer, Prior, Status, Vertical
 from onboard.acceptance import Acceptance
 from onboard.clock import Clock
 from onboard.evidence import Evidence
-from onboard.geodesy import distance_m, ecef_from_geodetic
+from onboard.geodesy import distance_m, ecef_from_geodetic, unit_from_latlon
 from onboard.images import read_image
 from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
 from onboard.pack import open_pack
+from onboard.voting import Candidate
 from tests.look import look
 
 # Land in the middle of the band, round the Earth and over the antimeridian's side of it.
@@ -245,6 +246,19 @@ def test_a_tracker_is_told_of_all_places(localizer: Localizer, blue_marble: Path
     verified = localizer.verified(sighting.view, sighting.camera, sighting.known)
     assert scores == pytest.approx([place.score for place in verified if place.pose])
     assert not localizer.examine(frame).hypotheses, "one frame alone is not judged by them"
+
+
+def test_a_tracker_looks_where_it_expects_the_frame(localizer: Localizer, blue_marble: Path) -> None:
+    """Weight that agrees and landmarks recognised speak for the right place; nothing much does for others."""
+    lat, lon, heading = PLACES[0]
+    sighting = localizer.sight(look(blue_marble, localizer.camera, lat, lon, 700e3, heading))
+    asked = [(lat, lon, heading), (lat, lon, heading + 90.0), *PLACES[1:]]
+    candidates = [Candidate(tuple(unit_from_latlon(*place).tolist()), turn, 0) for *place, turn in asked]
+    right, *others = localizer.check(sighting, candidates)
+    assert right.pose is not None and right.inliers > 0.9 * sighting.fix.inliers and right.score > 1.5 * right.inliers
+    assert max(other.score for other in others) < right.score / 5
+    rejected = localizer.sight(np.zeros((640, 640, 3), np.uint8))
+    assert [place.score for place in localizer.check(rejected, candidates[:2])] == [0.0, 0.0]
 
 
 @pytest.mark.real
