@@ -30,15 +30,12 @@ def judge(
             timings_ms=timings_ms,
         )  # fmt: skip
 
-    if best is None or best.pose is None or not acceptance.accepts(recognised):
-        if best and best.pose is None and acceptance.accepts(recognised):
-            off = f"contradicts what was told of tilt, altitude, attitude or place by {best.contradiction:.0f} sigmas"
-            return refuse(
-                Status.NO_MATCH, f"the best place shows {recognised} of its landmarks, but from a pose that {off}"
-            )
-        asked = np.ceil(acceptance.least_score)
-        shown = f"the best place shows {recognised} of its landmarks"
-        return refuse(Status.NO_MATCH, f"{shown}, {asked:.0f} are asked for")
+    shown = f"the best place shows {recognised} of its landmarks"
+    if best is None or not acceptance.accepts(recognised):
+        return refuse(Status.NO_MATCH, f"{shown}, {np.ceil(acceptance.least_score):.0f} are asked for")
+    if best.pose is None:
+        told = f"what was told of tilt, altitude, attitude or place by {best.contradiction:.0f} sigmas"
+        return refuse(Status.NO_MATCH, f"{shown}, but from a pose that contradicts {told}")
     for other in recognitions[1:]:
         if other.pose is None or not acceptance.accepts(other.recognised):
             continue

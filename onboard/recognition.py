@@ -101,7 +101,11 @@ def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, ag
     if measured is None:
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
-    pose = told_pose(guide, view, camera, known, whole, measured, everything) if off < _CREDIBLE_SIGMAS else None
+    pose = None
+    if off < _CREDIBLE_SIGMAS:
+        pose = told_pose(guide, view, camera, known, whole, measured, everything)
+        if pose is None:
+            return Recognition(agreement, whole)
     expected = under(pose or measured.pose, guide, view, expected)
     seen = expected[guide.recognised(view, expected)]
     pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
