@@ -26,7 +26,7 @@ _MEASUREMENTS = 3
 # picture that seems smaller, from higher up.
 _WHOLE_PX = PATCH_PX // 2
 # 1-sigma of a landmark placed by likeness: alone, and beside keypoints (chosen on simulated fixes, docs/results.md).
-_SIGMA_PX, _SIGMA_BESIDE_PX = 1.25, 2.5
+_SIGMA_PX, _SIGMA_BESIDE_PX = 1.25, 2.0
 _KEYPOINT_REACH_PX = 2.0
 
 

@@ -82,7 +82,10 @@ class Verifier:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The keypoints of a frame that are landmarks (K,), expected at ground offsets (K, 2) and angles (K,): feature
         numbers and indices into ``numbers``. reach_m: at most this far from where they are expected."""
-        return self._pairs(view, numbers, offsets, angle_deg, reach_m)[:2]
+        feature, landmark, likeness = self._pairs(view, numbers, offsets, angle_deg, reach_m)
+        # What is alike by chance lies around where it is expected, whether that is right or not, and would confirm it.
+        sure = likeness > sum(self._likeness) / 2
+        return feature[sure], landmark[sure]
 
     def _pairs(
         self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32], reach_m: float
