@@ -23,7 +23,7 @@ from onboard.intake import DARK_LEVEL, NIGHT_LEVEL, NIGHT_SPREAD, SATURATED_LEVE
 from onboard.judgement import APART_BINS
 from onboard.localizer import FEWEST_FEATURES, Localizer
 from onboard.matches import View
-from onboard.recognition import Recognition
+from onboard.recognition import CREDIBLE_SIGMAS, Recognition
 from onboard.verification import Consensus
 
 
@@ -220,7 +220,7 @@ def _recognition_checks(localizer: Localizer, recognitions: Sequence[Recognition
     acceptance = localizer.acceptance
     best = recognitions[0] if recognitions else None
     count = best.recognised if best else 0
-    accepted = best is not None and best.pose is not None and acceptance.accepts(count)
+    shown = acceptance.accepts(count)
     text = (
         f"{count} landmarks in distinct spots seen where the pose has them, at least"
         f" {math.ceil(acceptance.least_score)} are asked for; the best of {len(recognitions)} looked at"
@@ -230,9 +230,12 @@ def _recognition_checks(localizer: Localizer, recognitions: Sequence[Recognition
         f"a frame of nothing known shows so many with probability {likely:.2g};"
         f" at most {acceptance.limit:.2g} is allowed"
     )
-    checks = [Check("recognition", accepted, text), Check("chance", acceptance.accepts(count), chance)]
-    if accepted:
-        checks.append(_runner_up(localizer, recognitions))
+    checks = [Check("recognition", shown, text), Check("chance", shown, chance)]
+    if best and shown:
+        off = f"the landmarks alone give a pose {best.contradiction:.1f} sigmas off what was told"
+        checks.append(Check("told", best.pose is not None, f"{off}; at most {CREDIBLE_SIGMAS:g} are allowed"))
+        if best.pose is not None:
+            checks.append(_runner_up(localizer, recognitions))
     return checks
 
 

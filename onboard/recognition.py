@@ -27,7 +27,7 @@ from onboard.verification import Consensus
 
 # A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
 # of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
-_CREDIBLE_SIGMAS = 3.0
+CREDIBLE_SIGMAS = 3.0
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
@@ -102,7 +102,7 @@ def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, ag
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
     pose = None
-    if off < _CREDIBLE_SIGMAS:
+    if off < CREDIBLE_SIGMAS:
         pose = told_pose(guide, view, camera, known, whole, measured, everything)
         if pose is None:
             return Recognition(agreement, whole)

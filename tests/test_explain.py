@@ -88,6 +88,14 @@ def test_what_was_not_recognised_is_explained(localizer: Localizer, frame: np.nd
     assert len(pairs.landmark) == len(heaviest.matches) and pairs.agrees.sum() == heaviest.agree.sum()
 
 
+def test_a_tilt_that_is_not_told_is_named(localizer: Localizer, blue_marble: Path) -> None:
+    tilted = cv2.Rodrigues(np.array([np.radians(10.0), 0.0, 0.0]))[0]
+    evidence = localizer.examine(look(blue_marble, localizer.camera, *PLACE, 700e3, 70.0, tilted))
+    told = explain(localizer, evidence)
+    assert [check.name for check in told.checks if check.passed is False] == ["told"]
+    assert evidence.recognitions[0].pose is None and len(told.pairs.landmark) >= told.fix.inliers > 90
+
+
 def test_a_deadline_is_explained(localizer: Localizer, frame: np.ndarray) -> None:
     told = explain(localizer, localizer.examine(frame, deadline_ms=1.0))
     assert [check.name for check in told.checks if check.passed is False] == ["timeout"]
