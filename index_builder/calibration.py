@@ -62,11 +62,10 @@ def _score(job: tuple[tuple[float, float], int]) -> tuple[float, int]:
     rectified = mirrored_view(_worker["mosaic"], localizer, place, np.random.default_rng(seed))
     view = localizer.view_of_rectified(rectified, localizer.camera)
     evidence = Evidence(Clock(None), thorough=True)
-    recognised = localizer.recognitions(view, localizer.camera, known, evidence)
-    return (
-        evidence.hypotheses[0].score if evidence.hypotheses else 0.0,
-        recognised[0].recognised if recognised else 0,
-    )
+    found = localizer.recognitions(view, localizer.camera, known, evidence)
+    # Only what a fix could be made of: a pose that contradicts what was told never is one.
+    recognised = max((one.recognised for one in found if one.pose), default=0)
+    return evidence.hypotheses[0].score if evidence.hypotheses else 0.0, recognised
 
 
 def mirrored_view(
