@@ -21,6 +21,7 @@ from onboard.images import read_image
 from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
 from onboard.pack import open_pack
+from onboard.recognition import CREDIBLE_SIGMAS
 from onboard.voting import Candidate
 from tests.look import look
 
@@ -300,6 +301,6 @@ def test_a_tilt_that_is_not_told_gives_no_wrong_fix(localizer: Localizer, blue_m
         evidence = localizer.examine(look(blue_marble, localizer.camera, lat, lon, 700e3, heading, tilted))
         assert evidence.fix.status is Status.NO_MATCH and nothing_known(evidence.fix)
         best = evidence.recognitions[0]
-        assert best.pose is None and best.contradiction > 6 and evidence.fix.inliers == best.recognised
+        assert best.pose is None and best.contradiction > CREDIBLE_SIGMAS and evidence.fix.inliers == best.recognised
         if localizer.acceptance.accepts(best.recognised):
             assert "contradicts what was told" in evidence.fix.reason
