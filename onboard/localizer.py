@@ -34,7 +34,7 @@ from onboard.recognition import Recognition, recognitions
 from onboard.rectify import Rectified, rectifier
 from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
-from onboard.verification import Consensus, Verifier
+from onboard.verification import Verifier
 from onboard.voting import Candidate, vote
 
 _THREADS = 2
@@ -219,11 +219,10 @@ class Localizer:
                 self._threads, clock,
             )  # fmt: skip
             if evidence.thorough:
-                fitted = [self._fitted(agreement, view, camera, known) for agreement in evidence.agreements]
+                fitted = [
+                    fit_hypothesis(agreement, view, camera, known, self.catalogue) for agreement in evidence.agreements
+                ]
                 evidence.hypotheses = sorted(fitted, key=lambda hypothesis: -hypothesis.score)
-
-    def _fitted(self, agreement: Consensus, view: View, camera: Camera, known: PoseKnowledge) -> Hypothesis:
-        return fit_hypothesis(agreement, view, camera, known, self.catalogue)
 
     def view(self, frame: np.ndarray, camera: Camera, known: PoseKnowledge) -> View:
         """What a frame of ``camera`` shows, on the catalogue's scale."""
