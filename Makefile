@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack bench-real bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-sim bench-integrity hil clean
+.PHONY: venv train-venv demo test lint pack networks bench-real bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-sim bench-integrity hil clean
 
 venv: .venv/ready
 
@@ -35,10 +35,14 @@ pack: venv
 	$(BIN)/nadir index build --mission index_builder/missions/iss-405km.yaml \
 	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0
 
-# The descriptor network: simulated frames to pairs of patches, pairs to network (about an hour on 2 cores, resumable).
-descriptor: train-venv
-	$(BIN)/nadir export pairs --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --places 1200 --seed 11 --out runs/pairs
+# The networks that describe and turn keypoints: simulated frames to training data, that to a network, for each (an hour
+# and a half on 2 cores, resumable).
+NETWORK_MOSAIC = $(DATA)/mosaics/blue_marble_summer_30as.tif
+networks: train-venv
+	$(BIN)/nadir export pairs --mosaic $(NETWORK_MOSAIC) --places 1200 --looks 4 --seed 11 --out runs/pairs
 	$(BIN)/nadir export local --pairs runs/pairs --steps 5000 --out runs/local
+	$(BIN)/nadir export views --mosaic $(NETWORK_MOSAIC) --places 1500 --looks 3 --seed 11 --out runs/views
+	$(BIN)/nadir export orientation --views runs/views --steps 2000 --out runs/orientation
 
 # Real photographs: solved and wrong apart, by label.
 bench-real: venv

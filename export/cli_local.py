@@ -1,7 +1,8 @@
-"""``nadir export pairs | local``: the descriptor of keypoints, from simulated frames to descriptor.onnx."""
+"""``nadir export pairs | local | views | orientation``: the networks that describe and turn keypoints."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,39 +10,87 @@ from export.cli_common import bar
 from export.json_file import write_json
 from onboard.errors import MissingPackageError
 
-# Of AdamW, for the descriptor network.
+# Of AdamW, for either network.
 RATE, WEIGHT_DECAY, WARMUP = 2e-3, 1e-3, 100
 
 
 def add_actions(actions: argparse._SubParsersAction) -> None:
     pairs = actions.add_parser("pairs", help="simulated frames to pairs of patches, the descriptor's training data")
-    pairs.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif")
-    pairs.add_argument("--out", type=Path, required=True, metavar="DIR", help="of shards; resumed from them")
-    pairs.add_argument("--places", type=int, default=1000, help="four frames at each (default: %(default)s)")
-    pairs.add_argument("--gsd-m", type=float, default=930.0, help="of the catalogue (default: %(default)s)")
-    pairs.add_argument("--seed", type=int, default=0)
     pairs.set_defaults(run=run_pairs)
+    views = actions.add_parser("views", help="simulated frames with the map laid over them, the orientation's")
+    views.set_defaults(run=run_views)
+    for data in (pairs, views):
+        data.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif")
+        data.add_argument("--out", type=Path, required=True, metavar="DIR", help="of shards; resumed from them")
+        data.add_argument("--places", type=int, default=1000, help="frames are taken at (default: %(default)s)")
+        data.add_argument("--looks", type=int, default=4, help="frames at each (default: %(default)s)")
+        data.add_argument("--gsd-m", type=float, default=930.0, help="of the catalogue (default: %(default)s)")
+        data.add_argument("--seed", type=int, default=0)
 
     local = actions.add_parser("local", help="pairs to descriptor.onnx, the network that describes keypoints")
     local.add_argument("--pairs", type=Path, required=True, metavar="DIR")
-    local.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
-    local.add_argument("--steps", type=int, default=6000, help="of 512 pairs (default: %(default)s)")
-    local.add_argument("--threads", type=int, default=2)
-    local.add_argument("--seed", type=int, default=0)
     local.set_defaults(run=run_local)
+    orientation = actions.add_parser("orientation", help="views to orientation.onnx, the network that turns keypoints")
+    orientation.add_argument("--views", type=Path, required=True, metavar="DIR")
+    orientation.set_defaults(run=run_orientation)
+    for network, steps in ((local, 6000), (orientation, 2000)):
+        network.add_argument(
+            "--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it"
+        )
+        network.add_argument("--steps", type=int, default=steps, help="of 512 pairs (default: %(default)s)")
+        network.add_argument("--threads", type=int, default=2)
+        network.add_argument("--seed", type=int, default=0)
 
 
 def run_pairs(arguments: argparse.Namespace) -> int:
-    from export.pair_store import PairSettings, write_pairs
+    from export.training_data import write_pairs
 
-    settings = PairSettings(gsd_m=arguments.gsd_m, places=arguments.places, seed=arguments.seed)
+    return _written(arguments, write_pairs, "pairs")
+
+
+def run_views(arguments: argparse.Namespace) -> int:
+    from export.training_data import write_views
+
+    return _written(arguments, write_views, "views")
+
+
+def _written(arguments: argparse.Namespace, write: Callable, what: str) -> int:
+    from export.training_looks import LookSettings
+
+    settings = LookSettings(arguments.gsd_m, arguments.places, arguments.looks, seed=arguments.seed)
     with bar("places", arguments.places) as shown:
 
-        def show(done: int, total: int, pairs: int) -> None:
+        def show(done: int, total: int, items: int) -> None:
             shown.update(done - shown.n)
-            shown.set_postfix(pairs=pairs)
+            shown.set_postfix({what: items})
 
-        write_pairs(arguments.mosaic, settings, arguments.out, show)
+        write(arguments.mosaic, settings, arguments.out, show)
+    return 0
+
+
+def run_orientation(arguments: argparse.Namespace) -> int:
+    try:
+        import torch
+
+        from export.orientation_network import write_orientation
+        from export.orientation_train import OrientationRecipe, OrientationSettings, fit_shares
+        from export.parallel import World
+        from export.shards import HELD_OUT, TRAINING, read_shards
+        from export.trainer import RunSettings, fit
+        from export.views import Views
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    torch.set_num_threads(arguments.threads)
+    views, settings = read_shards(arguments.views, TRAINING, Views), OrientationSettings(seed=arguments.seed)
+    recipe = OrientationRecipe(views, settings)
+    run = RunSettings(arguments.seed, arguments.steps, RATE, WEIGHT_DECAY, WARMUP)
+    configuration = {"orientation": asdict(settings), "views": len(views), "keypoints": len(views.view)}
+    fit(recipe, run, configuration, arguments.out, World(0, 1, torch.device("cpu")))
+    shares = fit_shares(recipe.network, read_shards(arguments.views, HELD_OUT, Views), 20_000, 3, arguments.seed)
+    write_json(arguments.out / "report.json", {**configuration, "fits_by_directions": shares})
+    write_orientation(recipe.network, arguments.out / "orientation.onnx")
+    told = ", ".join(f"{share:.1%}" for share in shares)
+    print(f"{arguments.out / 'orientation.onnx'}: one, two, three directions fit {told}", file=sys.stderr)
     return 0
 
 
@@ -49,22 +98,23 @@ def run_local(arguments: argparse.Namespace) -> int:
     try:
         import torch
 
-        from export.pair_store import read_pairs
+        from export.keypoint_pairs import PatchPairs
         from export.parallel import World
         from export.patch_evaluate import inner_patches, report_patches
         from export.patch_network import write_descriptor
         from export.patch_train import PatchRecipe, PatchTrainSettings
+        from export.shards import HELD_OUT, TRAINING, read_shards
         from export.trainer import RunSettings, fit
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
     torch.set_num_threads(arguments.threads)
-    pairs, settings = read_pairs(arguments.pairs, "shard"), PatchTrainSettings(seed=arguments.seed)
+    pairs, settings = read_shards(arguments.pairs, TRAINING, PatchPairs), PatchTrainSettings(seed=arguments.seed)
     recipe = PatchRecipe(pairs, settings)
     run = RunSettings(arguments.seed, arguments.steps, RATE, WEIGHT_DECAY, WARMUP)
     configuration = {"patches": asdict(settings), "pairs": len(pairs)}
     fit(recipe, run, configuration, arguments.out, World(0, 1, torch.device("cpu")))
     network = recipe.network
-    held_out = read_pairs(arguments.pairs, "held-out")
+    held_out = read_shards(arguments.pairs, HELD_OUT, PatchPairs)
     frame, chart = (network.encode(inner_patches(side)) for side in (held_out.frame, held_out.map))
     report = report_patches(frame, chart)
     write_json(arguments.out / "report.json", asdict(report))

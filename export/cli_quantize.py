@@ -27,8 +27,8 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     quantize_local.add_argument("--seed", type=int, default=0)
     quantize_local.set_defaults(run=run_quantize_local)
 
-    engine = actions.add_parser("engine", help="descriptor.onnx to a TensorRT engine, on the device where it will run")
-    engine.add_argument("--model", type=Path, required=True, metavar="DESCRIPTOR.onnx")
+    engine = actions.add_parser("engine", help="a network to a TensorRT engine, on the device where it will run")
+    engine.add_argument("--model", type=Path, required=True, metavar="NET.onnx")
     engine.add_argument("--batch", type=int, default=512, help="patches at once (default: %(default)s)")
     engine.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help="the pack's directory, or the one $NADIR_ENGINES names")  # fmt: skip

@@ -8,10 +8,10 @@ from typing import Any
 import onnx
 
 from export.graph_rules import check_graph
-from onboard.describer import PatchNetwork
 from onboard.engine import compute_capability, tensorrt_modules
 from onboard.engine_file import EngineError, EngineStamp, sha256, write_engine
-from onboard.known_answer import known_answer
+from onboard.known_answer import known_patches
+from onboard.patch_model import PatchModel
 
 
 def build_engine(model: Path, batch: int, folder: Path) -> Path:
@@ -35,12 +35,13 @@ def build_engine(model: Path, batch: int, folder: Path) -> Path:
 
 
 def check_engine(model: Path, path: Path) -> None:
-    """Run a descriptor network in ONNX Runtime and in its engine on the same patches. Raises EngineError when the
+    """Run a network on patches in ONNX Runtime and in its engine on the same patches. Raises EngineError when the
     engine does not fit here, PackError when the two do not agree (onboard/known_answer.py)."""
-    network = PatchNetwork(model, engines=(path,))
+    exact, network = (PatchModel(model, 2, engines, model.name) for engines in ((), (path,)))
     if network.refused:
         raise EngineError(network.refused[0])
-    network.check(**known_answer(PatchNetwork(model).encode))
+    patches = known_patches()
+    network.check(patches, exact.encode(patches))
 
 
 def _build(data: bytes, batch: int, measured: bytes, trt: Any) -> tuple[bytes, bytes]:

@@ -18,8 +18,8 @@ from onboard.errors import NadirError
 OPSETS = range(13, 18)
 # What our networks are made of; each is in [OPS].
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_PLAIN = ("Relu", "Clip", "Add", "Concat", "Flatten", "Reshape", "Transpose", "MaxPool", "AveragePool",
-          "GlobalAveragePool")  # fmt: skip
+_PLAIN = ("Relu", "Clip", "Add", "Mul", "Concat", "Flatten", "Reshape", "Transpose", "MaxPool", "AveragePool",
+          "GlobalAveragePool", "Gather", "ReduceSum", "Constant")  # fmt: skip
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
 # Rearranges only, so that Q and DQ may stand on either side of it ([NV]: they commute).
 _MOVING = ("Flatten", "Reshape", "Transpose")

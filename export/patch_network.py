@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onboard.describer import normalised
+from onboard.patch_model import normalised
 from onboard.patches import PATCH_PX
 
 OPSET = 17  # as in export/model_file.py

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy, normalize
 
 from export.keypoint_pairs import MARGIN_PX, STORED_PX, PatchPairs
 from export.patch_network import DIM, PatchNet
-from onboard.describer import normalised
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
+from onboard.patch_model import normalised
 from onboard.patches import PATCH_PX
 
 # Two patches nearer to one another overlap.
@@ -69,8 +69,8 @@ class PatchRecipe:
         rows = draw_rows(rng, len(pairs), settings, self.hard)
         strangers = rng.integers(0, len(pairs.strangers), settings.strangers)
         views = [
-            _fade(_crop(pairs.frame[rows], rng), rng), _crop(pairs.map[rows], rng),
-            _fade(_crop(pairs.strangers[strangers], rng), rng),
+            fade(_crop(pairs.frame[rows], rng), rng), _crop(pairs.map[rows], rng),
+            fade(_crop(pairs.strangers[strangers], rng), rng),
         ]  # fmt: skip
         self.network.train()
         codes = normalize(self.network(torch.from_numpy(normalised(np.concatenate(views)))))
@@ -139,7 +139,7 @@ def _same_place(pairs: PatchPairs, rows: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(near)
 
 
-def _fade(patches: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def fade(patches: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Patches of frames (N, S, S), each with less contrast, then with noise: real frames have about two thirds of the
     local contrast of simulated ones (docs/results.md), and what a sensor and JPEG leave of faint texture is coarse."""
     each = (len(patches), 1, 1)

@@ -8,10 +8,11 @@ import onnx
 from numpy.typing import NDArray
 
 from export.keypoint_pairs import PatchPairs
-from export.pair_store import read_pairs
 from export.patch_evaluate import PatchReport, inner_patches, report_patches
 from export.quantize import quantize
-from onboard.describer import PatchNetwork, normalised
+from export.shards import HELD_OUT, TRAINING, read_shards
+from onboard.describer import PatchNetwork
+from onboard.patch_model import normalised
 
 TOLERATED = 0.005  # of recall_1, lost
 
@@ -43,12 +44,12 @@ def calibration_patches(pairs: PatchPairs, count: int, seed: int) -> NDArray[np.
 
 def quantize_descriptor(source: Path, target: Path, pairs: Path, count: int, seed: int) -> Int8Report:
     """Write ``source`` as INT8 to ``target``, calibrated on ``count`` patches of the training pairs; its likeness is
-    measured anew on the pairs held out. Raises PairError, PackError, QuantizationError, GraphError.
+    measured anew on the pairs held out. Raises ShardError, PackError, QuantizationError, GraphError.
     """
     original = PatchNetwork(source)
     part = target.with_suffix(".part.onnx")
-    quantize(source, part, normalised(calibration_patches(read_pairs(pairs, "shard"), count, seed)))
-    held_out = read_pairs(pairs, "held-out")
+    quantize(source, part, normalised(calibration_patches(read_shards(pairs, TRAINING, PatchPairs), count, seed)))
+    held_out = read_shards(pairs, HELD_OUT, PatchPairs)
     sides = [inner_patches(side) for side in (held_out.frame, held_out.map)]
     before = [original.encode(side) for side in sides]
     quantized = PatchNetwork(part)

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index_builder.calibration import wrong_places
-from index_builder.extraction import extract_landmarks
+from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.pack_writer import PackWriter
 from index_builder.quantization import quantize
@@ -15,27 +16,28 @@ from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
 from onboard.describer import PatchNetwork
 from onboard.errors import BudgetError, MosaicError
-from onboard.known_answer import known_answer
+from onboard.known_answer import known_patches
 from onboard.landmarks import to_arrays
 from onboard.mission import Mission
+from onboard.orientation import OrientationNetwork
 from onboard.search import Search
 
 DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/results.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
 _OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, known answer, array headers
 
-NETWORK = "descriptor.onnx"  # its name in the pack
+DESCRIPTOR, ORIENTATION = "descriptor.onnx", "orientation.onnx"  # names in the pack
 
 
 @dataclass(frozen=True)
 class BuildOptions:
     """budget_mb: MiB of the whole pack, the mission's when None; calibration_frames: mirrored views that set the
-    acceptance; network: describes the landmarks and is carried along, RootSIFT when None."""
+    acceptance; networks: turn and describe the landmarks and are carried along, SIFT and RootSIFT when None."""
 
     budget_mb: float | None = None
     calibration_frames: int = 600
     seed: int = 0
-    network: Path | None = None
+    networks: Networks | None = None
 
 
 def build_pack(
@@ -52,7 +54,7 @@ def build_pack(
         )
     work = out.with_name(out.name + ".work")
     landmarks = extract_landmarks(
-        mosaic, mission.latitude_band_deg, mission.gsd_m, options.network, work,
+        mosaic, mission.latitude_band_deg, mission.gsd_m, options.networks, work,
         lambda done, total: progress("extract", done, total),
     )  # fmt: skip
     if landmarks is None:
@@ -61,7 +63,7 @@ def build_pack(
         )
     budget = (options.budget_mb or mission.pack_mb) * 2**20
     dimension = landmarks.descriptors.shape[1]
-    carried = 0 if options.network is None else options.network.stat().st_size
+    carried = 0 if options.networks is None else sum(path.stat().st_size for path in vars(options.networks).values())
     count, lists = _size_for(budget - carried, dimension, len(landmarks))
     progress("select", 0, 1)
     landmarks = landmarks[evenly_spread(landmarks.lat_deg, landmarks.lon_deg, landmarks.response, count)]
@@ -71,13 +73,21 @@ def build_pack(
 
     search = Search(bin_m=27 * mission.gsd_m)
     writer = PackWriter(out, mission)
-    if options.network is not None:
-        writer.add_file(options.network, NETWORK)
-        writer.add_arrays("known_answer", known_answer(PatchNetwork(options.network).encode))
+    if options.networks is not None:
+        writer.add_file(options.networks.descriptor, DESCRIPTOR)
+        writer.add_file(options.networks.orientation, ORIENTATION)
+        patches = known_patches()
+        answers: dict[str, NDArray] = {
+            "patches": patches,
+            "descriptors": PatchNetwork(options.networks.descriptor).encode(patches),
+            "directions": OrientationNetwork(options.networks.orientation).encode(patches),
+        }
+        writer.add_arrays("known_answer", answers)
     writer.manifest.update(
         seed=options.seed,
         landmarks=len(landmarks),
-        descriptor_network=None if options.network is None else NETWORK,
+        descriptor_network=None if options.networks is None else DESCRIPTOR,
+        orientation_network=None if options.networks is None else ORIENTATION,
         search=asdict(search),
         acceptance=Acceptance.none(mission.false_fix_probability).to_plain(),
         recognition=Acceptance.none(mission.false_fix_probability).to_plain(),

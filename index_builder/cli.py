@@ -9,10 +9,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from index_builder.build import BuildOptions, build_pack
+from index_builder.extraction import Networks
 from index_builder.georeference import georeference
 from index_builder.mosaic import Mosaic
 from onboard.describer import PatchNetwork
 from onboard.mission import load_mission
+from onboard.orientation import OrientationNetwork
 from onboard.pack import default_network
 
 
@@ -27,6 +29,9 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     build.add_argument("--budget-mb", type=float, help="MiB of the whole pack (default: the mission's)")
     build.add_argument("--calibration-frames", type=int, default=600, help="mirrored views (default: %(default)s)")
     build.add_argument("--network", metavar="NET.onnx|rootsift", help="describes landmarks (default: the packaged one)")
+    build.add_argument(
+        "--orientation", type=Path, metavar="NET.onnx", help="turns landmarks (default: the packaged one)"
+    )
     build.add_argument("--seed", type=int, default=0)
     build.set_defaults(run=run_build)
 
@@ -39,10 +44,14 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 
 def run_build(arguments: argparse.Namespace) -> int:
     mission = load_mission(arguments.mission)
-    network = None if arguments.network == "rootsift" else Path(arguments.network or default_network())
-    if network is not None:
-        PatchNetwork(network)  # refused here, before the work, when it is none
-    options = BuildOptions(arguments.budget_mb, arguments.calibration_frames, arguments.seed, network)
+    networks = None
+    if arguments.network != "rootsift":
+        networks = Networks(
+            Path(arguments.network or default_network("descriptor")),
+            arguments.orientation or default_network("orientation"),
+        )
+        PatchNetwork(networks.descriptor), OrientationNetwork(networks.orientation)  # refused here, before the work
+    options = BuildOptions(arguments.budget_mb, arguments.calibration_frames, arguments.seed, networks)
     bars = Bars()
     acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, bars)
     bars.close()

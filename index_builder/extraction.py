@@ -17,14 +17,28 @@ from index_builder.mosaic import Mosaic
 from index_builder.tiles import Tile, read_tile, tiles_of
 from onboard import describer as describer_module
 from onboard import features as features_module
+from onboard import orientation as orientation_module
+from onboard import patch_model as patch_model_module
 from onboard import patches as patches_module
 from onboard import picture as picture_module
 from onboard.describer import Describer, PatchNetwork, RootSift
 from onboard.features import extract
+from onboard.orientation import OrientationNetwork
 from onboard.picture import Picture
 
 # What a stored tile depends on, besides the mosaic: its own code.
-_DESCRIBING = (tiles_module, features_module, describer_module, patches_module, picture_module)
+_DESCRIBING = (
+    tiles_module, features_module, describer_module, orientation_module, patch_model_module, patches_module,
+    picture_module,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Files of networks: what describes keypoints, and what turns them."""
+
+    descriptor: Path
+    orientation: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +66,14 @@ class Landmarks:
         )
 
 
-def landmarks_of_tile(mosaic: Mosaic, tile: Tile, gsd_m: float, describer: Describer) -> Landmarks | None:
+def landmarks_of_tile(
+    mosaic: Mosaic, tile: Tile, gsd_m: float, describer: Describer, orientation: OrientationNetwork | None
+) -> Landmarks | None:
     """All landmarks whose place lies in the tile; None when there are none."""
     local = read_tile(mosaic, tile, gsd_m)
     if local is None:
         return None
-    features = extract(Picture.of(local.rgb, np.ones(local.mask.shape, bool)), describer)
+    features = extract(Picture.of(local.rgb, np.ones(local.mask.shape, bool)), describer, orientation)
     column, row = np.rint(features.xy.T).astype(int)
     features = features[local.mask[row.clip(0, local.mask.shape[0] - 1), column.clip(0, local.mask.shape[1] - 1)]]
     if len(features) == 0:
@@ -79,17 +95,17 @@ def extract_landmarks(
     mosaic: Mosaic,
     band_deg: tuple[float, float],
     gsd_m: float,
-    network: Path | None,
+    networks: Networks | None,
     work: Path,
     progress: Callable[[int, int], None],
 ) -> Landmarks | None:
     """Landmarks of a latitude band, None when it has none. Finished tiles are kept in ``work`` and not done again.
 
-    network: a descriptor network's file, RootSIFT when None.
+    networks: that turn and describe them, SIFT and RootSIFT when None.
     ``progress`` is called with the tiles done and their number.
     """
     tiles = tiles_of(band_deg, gsd_m)
-    store = work / _fingerprint(mosaic, band_deg, gsd_m, network)
+    store = work / _fingerprint(mosaic, band_deg, gsd_m, networks)
     store.mkdir(parents=True, exist_ok=True)
     parts: dict[int, Landmarks | None] = {}
     todo = []
@@ -102,7 +118,7 @@ def extract_landmarks(
     if todo:
         workers = os.cpu_count() or 1
         # Forked workers would inherit faiss's and OpenCV's thread pools in an unknown state.
-        with get_context("spawn").Pool(workers, _start_worker, (mosaic, tiles, gsd_m, network, store)) as pool:
+        with get_context("spawn").Pool(workers, _start_worker, (mosaic, tiles, gsd_m, networks, store)) as pool:
             for done, number in enumerate(pool.imap_unordered(_work, todo), len(tiles) - len(todo) + 1):
                 parts[number] = _load(store / f"{number}.npz")
                 progress(done, len(tiles))
@@ -110,24 +126,26 @@ def extract_landmarks(
     return Landmarks.concatenate(found) if found else None
 
 
-def _fingerprint(mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float, network: Path | None) -> str:
+def _fingerprint(mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float, networks: Networks | None) -> str:
     files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in mosaic.paths]
     code = [Path(str(module.__file__)).read_text() for module in _DESCRIBING]
-    model = None if network is None else hashlib.sha256(network.read_bytes()).hexdigest()
-    return hashlib.sha256(json.dumps([files, band_deg, gsd_m, code, model, cv2.__version__]).encode()).hexdigest()[:16]
+    models = [hashlib.sha256(path.read_bytes()).hexdigest() for path in vars(networks).values()] if networks else []
+    return hashlib.sha256(json.dumps([files, band_deg, gsd_m, code, models, cv2.__version__]).encode()).hexdigest()[:16]
 
 
 _worker: dict = {}
 
 
-def _start_worker(mosaic: Mosaic, tiles: list[Tile], gsd_m: float, network: Path | None, store: Path) -> None:
+def _start_worker(mosaic: Mosaic, tiles: list[Tile], gsd_m: float, networks: Networks | None, store: Path) -> None:
     cv2.setNumThreads(1)
-    describer = RootSift() if network is None else PatchNetwork(network, threads=1)
-    _worker.update(mosaic=mosaic, tiles=tiles, gsd_m=gsd_m, describer=describer, store=store)
+    describer = RootSift() if networks is None else PatchNetwork(networks.descriptor, threads=1)
+    orientation = None if networks is None else OrientationNetwork(networks.orientation, threads=1)
+    _worker.update(store=store, of_tile=(mosaic, tiles, gsd_m, describer, orientation))
 
 
 def _work(number: int) -> int:
-    found = landmarks_of_tile(_worker["mosaic"], _worker["tiles"][number], _worker["gsd_m"], _worker["describer"])
+    mosaic, tiles, *others = _worker["of_tile"]
+    found = landmarks_of_tile(mosaic, tiles[number], *others)
     target = _worker["store"] / f"{number}.npz"
     part = target.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as stream:

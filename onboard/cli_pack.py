@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onboard.acceptance import Acceptance
 from onboard.describer import describer_of
+from onboard.orientation import orientation_of
 from onboard.pack import default_pack, open_pack, read_manifest
 
 
@@ -39,9 +40,10 @@ def info(arguments: argparse.Namespace) -> int:
 
 def verify(arguments: argparse.Namespace) -> int:
     pack = open_pack(arguments.pack or default_pack())
-    describer = describer_of(pack, threads=1)
+    networks = {"descriptors": describer_of(pack, threads=1), "directions": orientation_of(pack, threads=1)}
     print(f"{pack.path}: {len(pack.files)} files, {pack.size:,} bytes, every checksum holds", file=sys.stderr)
-    print(f"descriptors: {describer.runtime}", file=sys.stderr)
-    for reason in describer.refused:
-        print(f"engine not used: {reason}", file=sys.stderr)
+    for what, network in networks.items():
+        print(f"{what}: {network.runtime if network else 'of SIFT'}", file=sys.stderr)
+        for reason in network.refused if network else ():
+            print(f"engine not used: {reason}", file=sys.stderr)
     return 0

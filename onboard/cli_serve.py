@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 from onboard.camera_files import load_camera
+from onboard.describer import Describer
 from onboard.errors import MissingPackageError
 from onboard.localizer import Localizer
+from onboard.orientation import OrientationNetwork
 from onboard.pack import MANIFEST, default_pack
 
 _BIND = "tcp://127.0.0.1:5555"
@@ -36,11 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
     camera = load_camera(arguments.camera) if arguments.camera else None
     pack = Path(arguments.pack or default_pack())
     localizer = Localizer(pack, camera)
+    networks: dict[str, Describer | OrientationNetwork] = {"descriptors": localizer.describer}
+    if localizer.orientation is not None:
+        networks["directions"] = localizer.orientation
     about = {
         "mission": localizer.mission.name,
         "camera": {"width": localizer.camera.width, "height": localizer.camera.height},
         "pack": {"path": str(pack), "manifest_sha256": hashlib.sha256((pack / MANIFEST).read_bytes()).hexdigest()},
-        "descriptors": {"runtime": localizer.describer.runtime, "refused": localizer.describer.refused},
+        **{what: {"runtime": one.runtime, "refused": one.refused} for what, one in networks.items()},
         "versions": {"protocol": VERSION, **versions()},
     }
     server = Server(localizer, arguments.bind, about)
@@ -48,9 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: server.stop())
     # The address ends the line, so that a script that starts the server can read it.
     print(f"nadir: serving {pack} at {server.endpoint}", file=sys.stderr, flush=True)
-    print(f"nadir: descriptors: {localizer.describer.runtime}", file=sys.stderr, flush=True)
-    for reason in localizer.describer.refused:
-        print(f"nadir: engine not used: {reason}", file=sys.stderr, flush=True)
+    for what, network in networks.items():
+        print(f"nadir: {what}: {network.runtime}", file=sys.stderr, flush=True)
+        for reason in network.refused:
+            print(f"nadir: engine not used: {reason}", file=sys.stderr, flush=True)
     server.run()
     counts = server.health
     print(f"nadir: stopped: {counts.served} frames served, {counts.dropped} dropped", file=sys.stderr)

@@ -1,4 +1,5 @@
-"""Local features: keypoints of SIFT (Lowe, IJCV 2004) on locally normalised luminance, described as the pack says."""
+"""Local features: keypoints of SIFT (Lowe, IJCV 2004) on locally normalised luminance, turned and described as the pack
+says."""
 
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.describer import Describer
+from onboard.orientation import OrientationNetwork
 from onboard.picture import Picture
 
 
@@ -59,12 +61,19 @@ def detect(picture: Picture, limit: int = 0) -> list[cv2.KeyPoint]:
     return sorted(keypoints, key=lambda point: -point.response)
 
 
-def extract(picture: Picture, describer: Describer, limit: int = 0) -> Features:
-    """Features of a picture, the ``limit`` strongest (0: all)."""
-    keypoints = detect(picture, limit)
-    xy = np.array([point.pt for point in keypoints], np.float32).reshape(-1, 2)
-    angle_deg = np.array([point.angle for point in keypoints], np.float32)
-    scale_px = np.array([point.size for point in keypoints], np.float32)
-    response = np.array([point.response for point in keypoints], np.float32)
-    descriptors = describer.describe(picture, xy, angle_deg, scale_px)
-    return Features(xy, angle_deg, scale_px, response, descriptors)
+def extract(
+    picture: Picture, describer: Describer, orientation: OrientationNetwork | None, limit: int = 0, directions: int = 1
+) -> Features:
+    """Features of a picture, the ``limit`` strongest keypoints (0: all). Each is described in as many ``directions`` as
+    the orientation network finds likely, at most so many; without one, in those that SIFT found."""
+    table = np.array(
+        [(*point.pt, point.angle, point.size, point.response) for point in detect(picture, limit)], np.float32
+    ).reshape(-1, 5)
+    if orientation is not None:
+        _, first = np.unique(table[:, :2], axis=0, return_index=True)  # SIFT repeats those that it turns two ways
+        table = table[np.sort(first)]
+        number, angle_deg = orientation.directions(picture.grey, table[:, :2], directions)
+        table = table[number]
+        table[:, 2] = angle_deg
+    xy, (angle_deg, scale_px, response) = np.ascontiguousarray(table[:, :2]), table[:, 2:].T.copy()
+    return Features(xy, angle_deg, scale_px, response, describer.describe(picture, xy, angle_deg, scale_px))

@@ -1,4 +1,4 @@
-"""The known answer: patches with the descriptors they must get, carried by a pack and asked for whenever it is loaded.
+"""The known answer: patches with what networks must say of them, carried by a pack and asked for whenever it is loaded.
 
 It finds what checksums cannot: a runtime, a driver or a processor that computes something else than the one that
 described the landmarks.
@@ -21,12 +21,6 @@ PATCHES = 64
 FLOAT_COSINE, INT8_COSINE = 0.999, 0.99
 
 
-def known_answer(encode: Encode) -> dict[str, NDArray]:
-    """patches (64, 32, 32) uint8 and their descriptors (64, D) float32 by ``encode``, for `check_known_answer`."""
-    patches = _patches()
-    return {"patches": patches, "descriptors": encode(patches)}
-
-
 def check_known_answer(
     encode: Encode, patches: NDArray[np.uint8], descriptors: NDArray[np.float32], least_cosine: float, name: str
 ) -> float:
@@ -47,8 +41,9 @@ def check_known_answer(
     return float(cosine.min())
 
 
-def _patches() -> NDArray[np.uint8]:
-    """Textures from fine to coarse, from faint to harsh, always the same: ground, haze and cloud edges alike."""
+def known_patches() -> NDArray[np.uint8]:
+    """Patches (64, 32, 32) uint8, always the same: textures from fine to coarse, from faint to harsh, as ground,
+    haze and the edges of clouds are."""
     rng = np.random.default_rng(64)
     noise = rng.normal(0, 1, (PATCHES, 2 * PATCH_PX, 2 * PATCH_PX)).astype(np.float32)
     inner = slice(PATCH_PX // 2, PATCH_PX // 2 + PATCH_PX)

@@ -26,6 +26,7 @@ from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
 from onboard.landmarks import Catalogue, search_index
 from onboard.matches import View, view_of
+from onboard.orientation import orientation_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.picture import Picture, shrink_mask
 from onboard.pose import PoseKnowledge
@@ -60,6 +61,7 @@ class Localizer:
         self.agreement_acceptance = Acceptance.from_plain(self.pack.manifest.get("acceptance", {}))
         self.catalogue = _catalogue(self.pack)
         self.describer = describer_of(self.pack, _THREADS)
+        self.orientation = orientation_of(self.pack, _THREADS)
         if self.describer.dim != self.catalogue.coarse.shape[1]:
             raise PackError(f"{self.pack.path}: its landmarks are not described by its network; rebuild the pack")
         self._index = search_index(self.catalogue, self.search.probes)
@@ -68,7 +70,14 @@ class Localizer:
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
         self._scrubber = memory_scrubber(
-            self.pack, self.catalogue, self._index, self._verifier, self.describer, self.camera, self._settings
+            self.pack,
+            self.catalogue,
+            self._index,
+            self._verifier,
+            self.describer,
+            self.orientation,
+            self.camera,
+            self._settings,
         )
 
     def localize(
@@ -231,7 +240,7 @@ class Localizer:
     def view_of_rectified(self, rectified: Rectified, camera: Camera) -> View:
         """The features of a rectified frame, and the camera pixels they came from."""
         picture = Picture.of(rectified.image, shrink_mask(rectified.mask, RIM_PX))
-        features = extract(picture, self.describer, self.search.features)
+        features = extract(picture, self.describer, self.orientation, self.search.features, self.search.directions)
         return view_of(features, picture, rectified, camera, _SPOT_PX)
 
     def _settings(self) -> bytes:

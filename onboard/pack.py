@@ -28,9 +28,9 @@ def default_pack() -> Path:
     return Path(named) if named else Path(__file__).parent / "packs" / "iss-405km"
 
 
-def default_network() -> Path:
-    """The packaged descriptor network, from which packs are built."""
-    return Path(__file__).parent / "models" / "descriptor.onnx"
+def default_network(name: str) -> Path:
+    """The packaged network of a name, "descriptor" or "orientation", from which packs are built."""
+    return Path(__file__).parent / "models" / f"{name}.onnx"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """The memory of a localizer that is scrubbed: which arrays decide on a fix, and what each is held against."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import faiss
@@ -9,7 +9,9 @@ import faiss
 from onboard.camera import Camera
 from onboard.describer import Describer, PatchNetwork
 from onboard.landmarks import Catalogue, index_arrays
+from onboard.orientation import OrientationNetwork
 from onboard.pack import Pack
+from onboard.patch_model import PatchModel
 from onboard.scrubber import Scrubber, arrays_of, blocks_of_arrays, blocks_of_file
 from onboard.verification import Verifier
 
@@ -19,6 +21,7 @@ _MAPPED = (
     "landmarks_list_sizes.npy",
     "known_answer_patches.npy",
     "known_answer_descriptors.npy",
+    "known_answer_directions.npy",
 )
 
 
@@ -28,6 +31,7 @@ def memory_scrubber(
     index: faiss.IndexIVFPQFastScan,
     verifier: Verifier,
     describer: Describer,
+    orientation: OrientationNetwork | None,
     camera: Camera,
     settings: Callable[[], bytes],
 ) -> Scrubber:
@@ -40,12 +44,18 @@ def memory_scrubber(
     if camera.mask is not None:
         arrays["the camera's mask"] = camera.mask
     files = (blocks_of_file(pack, name) for name in _MAPPED if name in pack.files)
-    network = partial(_ask, pack, describer) if isinstance(describer, PatchNetwork) else None
-    return Scrubber(itertools.chain(blocks_of_arrays(arrays), *files), settings, network)
+    networks: list[tuple[PatchModel, str]] = []
+    if isinstance(describer, PatchNetwork):
+        networks.append((describer, "known_answer_descriptors"))
+    if orientation is not None:
+        networks.append((orientation, "known_answer_directions"))
+    ask = partial(_ask, pack, networks) if networks else None
+    return Scrubber(itertools.chain(blocks_of_arrays(arrays), *files), settings, ask)
 
 
-def _ask(pack: Pack, network: PatchNetwork, number: int) -> None:
-    """Have the k-th known patch described, modulo their number."""
-    patches, descriptors = pack.array("known_answer_patches"), pack.array("known_answer_descriptors")
-    at = number % len(patches)
-    network.check(patches[at : at + 1], descriptors[at : at + 1])
+def _ask(pack: Pack, networks: Sequence[tuple[PatchModel, str]], number: int) -> None:
+    """Ask every network about the k-th known patch, modulo their number."""
+    patches = pack.array("known_answer_patches")
+    one = slice(number % len(patches), number % len(patches) + 1)
+    for network, answer in networks:
+        network.check(patches[one], pack.array(answer)[one])

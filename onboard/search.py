@@ -10,11 +10,13 @@ from onboard.errors import PackError
 class Search:
     """How hard to look; chosen by the builder and carried by the pack.
 
-    features: keypoints used of a frame; neighbours and probes: of each look-up; candidates: places verified at most;
+    features: keypoints used of a frame; directions: in which each is described, at most; neighbours and probes: of each
+    look-up; candidates: places verified at most;
     bin_m: of the votes; scale_ratio: by which two keypoints' sizes may differ.
     """
 
     features: int = 3000
+    directions: int = 2
     neighbours: int = 10
     probes: int = 16
     candidates: int = 32

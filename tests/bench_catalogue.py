@@ -1,9 +1,9 @@
 """Votes and consensus against catalogue size, bytes a descriptor, neighbours, probes and frame features.
 
-``python -m tests.bench_catalogue --mosaic F.tif --work DIR --frames DIR``: landmarks are extracted once into the
-work directory (minutes) and kept; every variant is quantized, put in memory and asked about every frame. Reported
-apart: frames whose right place got most votes; whose right place showed more landmarks than every wrong place of any
-frame; the most landmarks and votes of a wrong place.
+``python -m tests.bench_catalogue --mosaic F.tif --work DIR --frames DIR``: landmarks are extracted once, by
+the packaged networks, into the work directory (minutes) and kept; every variant is quantized, put in memory and asked
+about every frame. Reported apart: frames whose right place got most votes; whose right place showed more landmarks
+than every wrong place of any frame; the most landmarks and votes of a wrong place.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index_builder.extraction import Landmarks, extract_landmarks
+from index_builder.extraction import Landmarks, Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.quantization import quantize
 from index_builder.selection import evenly_spread
@@ -22,9 +22,10 @@ from onboard.geodesy import distance_m, geodetic_from_ecef
 from onboard.guided import Guide
 from onboard.images import read_image
 from onboard.landmarks import Catalogue, search_index, to_arrays
+from onboard.pack import default_network
 from onboard.verification import Verifier
 
-BASE = {"landmarks": 850_000, "parts": 64, "features": 3000, "neighbours": 10, "probes": 16}
+BASE = {"landmarks": 850_000, "parts": 32, "features": 3000, "neighbours": 10, "probes": 16}
 VARIANTS: list[dict[str, int]] = [
     {},
     {"neighbours": 5},
@@ -33,14 +34,13 @@ VARIANTS: list[dict[str, int]] = [
     {"features": 1000},
     {"landmarks": 425_000},
     {"landmarks": 1_700_000},
-    {"parts": 32},
+    {"parts": 16},
 ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mosaic", type=Path, nargs="+", required=True)
-    parser.add_argument("--network", type=Path, help="descriptor network (default: RootSIFT)")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--frames", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame (default: all)")
@@ -49,8 +49,9 @@ def main() -> None:
         rows = list(csv.DictReader(stream))[:: arguments.every]
     localizer = Localizer(default_pack(), load_camera(arguments.frames / rows[0]["camera"]))
     mission = localizer.mission
+    networks = Networks(default_network("descriptor"), default_network("orientation"))
     everything = extract_landmarks(
-        Mosaic(*arguments.mosaic), mission.latitude_band_deg, mission.gsd_m, arguments.network, arguments.work,
+        Mosaic(*arguments.mosaic), mission.latitude_band_deg, mission.gsd_m, networks, arguments.work,
         lambda done, total: None,
     )  # fmt: skip
     assert everything is not None, "the mosaic shows land"

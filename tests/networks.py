@@ -1,10 +1,13 @@
-"""Small descriptor networks of random weights, made without torch."""
+"""Small networks on patches, made without torch: descriptors of random weights, directions of gradients."""
 
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from onboard.orientation import BINS
+from onboard.patches import PATCH_PX
 
 DIM = 16
 
@@ -40,6 +43,29 @@ def write_network(path: Path, seed: int = 0, residual: bool = False) -> Path:
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, {"likeness_low": "0.3", "likeness_high": "0.6"})
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
+def write_orientation_network(path: Path) -> Path:
+    """Patches (N, 1, 32, 32) to (N, 36): how much brighter each is on the side of a direction than on the other."""
+    at = np.arange(PATCH_PX) - (PATCH_PX - 1) / 2
+    right, down = (part.ravel() for part in np.meshgrid(at, at))
+    direction = np.arange(BINS) * 2 * np.pi / BINS
+    within = np.hypot(right, down) < PATCH_PX / 2
+    slope = within * (np.outer(np.cos(direction), right) + np.outer(np.sin(direction), down)) / 1000
+    nodes = [
+        helper.make_node("Flatten", ["patches"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "slope"], ["directions"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes, "directions",
+        [helper.make_tensor_value_info("patches", TensorProto.FLOAT, ["n", 1, PATCH_PX, PATCH_PX])],
+        [helper.make_tensor_value_info("directions", TensorProto.FLOAT, ["n", BINS])],
+        [numpy_helper.from_array(slope.astype(np.float32), "slope")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     return path

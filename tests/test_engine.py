@@ -16,10 +16,11 @@ from onboard.describer import PatchNetwork, describer_of
 from onboard.engine import tensorrt_modules
 from onboard.engine_file import EngineError, EngineStamp, read_engine, write_engine
 from onboard.errors import PackError
-from onboard.known_answer import known_answer
+from onboard.known_answer import known_patches
+from onboard.orientation import OrientationNetwork
 from onboard.pack import Pack
 from tests.fake_tensorrt import SIGNATURES, FakeCuda, FakeTensorRT
-from tests.networks import DIM, write_network
+from tests.networks import DIM, write_network, write_orientation_network
 from tests.tensorrt_signatures import CALLS, ENUMS, PROPERTIES
 
 STAMP = EngineStamp("ab" * 32, "10.3.0", "8.7", 64)
@@ -65,6 +66,15 @@ def test_an_engine_answers_as_onnx_runtime_does(trt: FakeTensorRT, model: Path, 
         np.testing.assert_allclose(engine.encode(patches[:count]), exact.encode(patches[:count]), atol=1e-5)
     assert trt.cuda.synchronized - waited == 3 + 1 + 1
     assert trt.cuda.allocated == allocated  # all memory was had at the start
+
+
+def test_directions_come_from_an_engine_too(trt: FakeTensorRT, tmp_path: Path) -> None:
+    model = write_orientation_network(tmp_path / "orientation.onnx")
+    check_engine(model, build_engine(model, 64, tmp_path))
+    exact, engine = OrientationNetwork(model), OrientationNetwork(model, engines=[tmp_path])
+    assert engine.runtime.startswith("TensorRT") and exact.runtime.startswith("ONNX Runtime")
+    patches = np.random.default_rng(0).integers(0, 256, (150, 32, 32), np.uint8)
+    np.testing.assert_allclose(engine.rows(patches), exact.rows(patches), atol=1e-5)
 
 
 def test_any_thread_may_ask(trt: FakeTensorRT, model: Path, tmp_path: Path) -> None:
@@ -189,24 +199,25 @@ def test_the_known_answer_of_a_pack_is_asked_for(model: Path, tmp_path: Path) ->
 
 def test_one_wrong_answer_or_none_is_enough(model: Path) -> None:
     network = PatchNetwork(model)
-    known = known_answer(network.encode)
-    network.check(**known)
+    patches = known_patches()
+    right = network.encode(patches)
+    network.check(patches, right)
     for wrong in (np.nan, -1.0):
-        answers = known["descriptors"].copy()
+        answers = right.copy()
         answers[7] *= wrong
         with pytest.raises(PackError, match="1 of 64"):
-            network.check(known["patches"], answers)
+            network.check(patches, answers)
     with pytest.raises(PackError, match="rebuild the pack"):
-        network.check(known["patches"], known["descriptors"][:, :3])
+        network.check(patches, right[:, :3])
     with pytest.raises(PackError, match="patches"):
-        network.check(known["patches"][:0], known["descriptors"][:0])
+        network.check(patches[:0], right[:0])
 
 
 def _pack(model: Path, folder: Path) -> Pack:
     """As much of a pack as describers read."""
     folder.mkdir(exist_ok=True)
-    arrays = known_answer(PatchNetwork(model).encode)
-    for name, array in arrays.items():
+    patches = known_patches()
+    for name, array in {"patches": patches, "descriptors": PatchNetwork(model).encode(patches)}.items():
         np.save(folder / f"known_answer_{name}.npy", array)
     files = {path.name: memoryview(path.read_bytes()) for path in folder.glob("known_answer_*.npy")}
     files["network.onnx"] = memoryview(model.read_bytes())

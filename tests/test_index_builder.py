@@ -8,13 +8,14 @@ import rasterio
 from rasterio.transform import from_bounds
 
 from index_builder.build import _size_for
-from index_builder.extraction import extract_landmarks
+from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.tiles import WATER_RGB, is_land, read_map, tiles_of
 from onboard import BudgetError, MissionError, MosaicError
 from onboard.cli import main
 from onboard.mission import load_mission, mission_yaml
 from tests.conftest import MISSION
+from tests.networks import DIM, write_network, write_orientation_network
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +118,22 @@ def test_extraction_resumes_and_repeats(blue_marble: Path, tmp_path: Path) -> No
     assert kept[1].stat().st_mtime_ns == stamp, "a finished tile is not done again"
     assert steps[-1] == len(kept)
     assert first.lat_deg.min() >= 30 and first.lat_deg.max() < 45
+
+
+def test_landmarks_are_turned_and_described_by_the_networks_given(blue_marble: Path, tmp_path: Path) -> None:
+    networks = Networks(write_network(tmp_path / "d.onnx"), write_orientation_network(tmp_path / "o.onnx"))
+    band, gsd_m = (44.0, 46.0), 7400.0
+    mosaic = Mosaic(blue_marble)
+    plain, turned = (
+        extract_landmarks(mosaic, band, gsd_m, of, tmp_path / "work", lambda done, total: None)
+        for of in (None, networks)
+    )
+    assert plain is not None and turned is not None
+    assert len(list((tmp_path / "work").iterdir())) == 2  # kept apart
+    assert turned.descriptors.shape[1] == DIM and plain.descriptors.shape[1] == 128
+    places = set(zip(turned.lat_deg.tolist(), turned.lon_deg.tolist(), strict=True))
+    assert len(places) == len(turned) < len(plain)  # SIFT turns some two ways
+    assert places == set(zip(plain.lat_deg.tolist(), plain.lon_deg.tolist(), strict=True))
 
 
 def test_budgets(tmp_path: Path) -> None:

@@ -9,13 +9,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: make train-venv")
 
 from export.keypoint_pairs import STORED_PX, PatchPairs  # noqa: E402
-from export.pair_store import PairError, PairSettings, read_pairs, write_pairs  # noqa: E402
 from export.parallel import World  # noqa: E402
 from export.patch_evaluate import inner_patches, report_patches  # noqa: E402
 from export.patch_network import PatchNet, write_descriptor  # noqa: E402
-from export.patch_train import PatchRecipe, PatchTrainSettings, _fade, contrast, draw_rows, mine  # noqa: E402
+from export.patch_train import PatchRecipe, PatchTrainSettings, contrast, draw_rows, fade, mine  # noqa: E402
 from export.regions import held_out as is_held_out  # noqa: E402
+from export.shards import HELD_OUT, TRAINING, ShardError, read_shards  # noqa: E402
 from export.trainer import RunSettings, TrainingError, fit  # noqa: E402
+from export.training_data import write_pairs  # noqa: E402
+from export.training_looks import LookSettings  # noqa: E402
 from onboard.describer import PatchNetwork  # noqa: E402
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon  # noqa: E402
 
@@ -101,8 +103,8 @@ def test_training_teaches_and_a_resumed_one_is_the_same(pairs: PatchPairs, tmp_p
         trained(pairs, tmp_path / "whole", RunSettings(3, 61, 2e-3))
 
 
-def test_frames_fade_and_keep_what_they_show(pairs: PatchPairs) -> None:
-    faded = _fade(pairs.frame, np.random.default_rng(1))
+def test_framesfade_and_keep_what_they_show(pairs: PatchPairs) -> None:
+    faded = fade(pairs.frame, np.random.default_rng(1))
     assert faded.dtype == np.uint8 and faded.shape == pairs.frame.shape
     before, after = (patches.reshape(len(patches), -1).astype(float) for patches in (pairs.frame, faded))
     ratio = after.std(axis=1) / before.std(axis=1)
@@ -142,10 +144,10 @@ def test_the_file_describes_as_the_network_does(pairs: PatchPairs, tmp_path: Pat
 @pytest.mark.real
 @pytest.mark.skipif(not MOSAIC.exists(), reason=f"needs {MOSAIC}")
 def test_pairs_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
-    settings = PairSettings(places=3, looks=3, seed=7, places_a_shard=2)
+    settings = LookSettings(places=3, looks=3, seed=7, places_a_shard=2)
     counts: list[int] = []
     write_pairs([MOSAIC], settings, tmp_path, lambda done, total, pairs: counts.append(pairs))
-    found = read_pairs(tmp_path, "shard")
+    found = read_shards(tmp_path, TRAINING, PatchPairs)
     held_out = sum(len(np.load(path)["lat_deg"]) for path in tmp_path.glob("held-out-*.npz"))
     assert len(found) + held_out == counts[-1] and len(found) > 100
     assert not any(map(is_held_out, found.lat_deg.tolist(), found.lon_deg.tolist()))
@@ -162,7 +164,7 @@ def test_pairs_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
     before = (tmp_path / "shard-0.npz").stat().st_mtime_ns
     write_pairs([MOSAIC], settings, tmp_path, lambda done, total, pairs: None)
     assert (tmp_path / "shard-0.npz").stat().st_mtime_ns == before
-    with pytest.raises(PairError, match="other settings"):
-        write_pairs([MOSAIC], PairSettings(places=4), tmp_path, lambda done, total, pairs: None)
-    with pytest.raises(PairError, match="holds no held-out"):
-        read_pairs(tmp_path / "nowhere", "held-out")
+    with pytest.raises(ShardError, match="other settings"):
+        write_pairs([MOSAIC], LookSettings(places=4), tmp_path, lambda done, total, pairs: None)
+    with pytest.raises(ShardError, match="holds no held-out"):
+        read_shards(tmp_path / "nowhere", HELD_OUT, PatchPairs)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from onboard import PackError
-from onboard.describer import PatchNetwork, RootSift, normalised
+from onboard.describer import PatchNetwork, RootSift
 from onboard.features import detect
+from onboard.patch_model import normalised
 from onboard.patches import PATCH_PX, patches_at
 from onboard.picture import Picture, equalised
 

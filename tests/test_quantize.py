@@ -17,8 +17,9 @@ from export.graph_rules import GraphError, check_graph, check_int8  # noqa: E402
 from export.keypoint_pairs import STORED_PX, PatchPairs  # noqa: E402
 from export.quantize import QuantizationError, _Batches, quantize  # noqa: E402
 from export.quantize_patches import calibration_patches, quantize_descriptor  # noqa: E402
-from onboard.describer import PatchNetwork, normalised  # noqa: E402
-from onboard.known_answer import INT8_COSINE, known_answer  # noqa: E402
+from onboard.describer import PatchNetwork  # noqa: E402
+from onboard.known_answer import INT8_COSINE, known_patches  # noqa: E402
+from onboard.patch_model import normalised  # noqa: E402
 from tests.networks import write_network  # noqa: E402
 
 
@@ -59,14 +60,15 @@ def test_a_quantized_network_keeps_the_rules_its_metadata_and_its_answers(folder
 def test_integer_and_simulated_arithmetic_agree_to_the_known_answers_tolerance(folder: Path) -> None:
     """As TensorRT computes: Q/DQ as they stand in the graph, which no runtime is free to fold."""
     network = PatchNetwork(folder / "int8.onnx")
-    known = known_answer(network.encode)
+    patches = known_patches()
+    known = network.encode(patches)
     options = SessionOptions()
     options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
     literal = InferenceSession(str(folder / "int8.onnx"), options)
-    out = literal.run(None, {"patches": normalised(known["patches"])})[0]
+    out = literal.run(None, {"patches": normalised(patches)})[0]
     out /= np.linalg.norm(out, axis=1, keepdims=True)
-    assert np.einsum("ij,ij->i", out, known["descriptors"]).min() > (1 + INT8_COSINE) / 2
-    network.check(**known)
+    assert np.einsum("ij,ij->i", out, known).min() > (1 + INT8_COSINE) / 2
+    network.check(patches, known)
 
 
 def _graph_input(model: onnx.ModelProto, kind: str, at: int) -> tuple[onnx.NodeProto, int]:

@@ -1,0 +1,88 @@
+"""The orientation network: how well each direction would serve a keypoint, by convolutions around the circle.
+
+A patch is resampled along BINS rays first, so that turning it shifts the columns and no more, and convolutions whose
+columns close to a ring do the same to an answer as to a question: equivariance is built in instead of learned (polar
+sampling: Esteves et al., Polar Transformer Networks, ICLR 2018). One million multiplications a patch.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from export.patch_network import OPSET
+from onboard.orientation import BINS
+from onboard.patches import PATCH_PX
+
+_RADII_PX = np.linspace(1.5, 15.0, 10)
+# Channels, and the kernel's rings and rays, layer by layer; a stride of two from ring to ring while there are many.
+_LAYERS = ((8, 3, 3, 2), (16, 3, 5, 2), (24, 3, 5, 2), (32, 2, 3, 1), (32, 1, 7, 1))
+_CORNERS = 4  # pixels between which a point of a ray lies
+
+
+class OrientationNet(nn.Module):
+    """Patches (N, 1, PATCH_PX, PATCH_PX), normalised, not turned, to log likelihoods (N, BINS), of mean zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pixel, share = _ray_points()
+        self.pixel: Tensor
+        self.share: Tensor
+        self.register_buffer("pixel", torch.from_numpy(pixel), persistent=False)
+        self.register_buffer("share", torch.from_numpy(share), persistent=False)
+        layers: list[nn.Module] = []
+        inputs = 1
+        for outputs, rings, rays, stride in _LAYERS:
+            layers.append(_Ring(inputs, outputs, rings, rays, stride))
+            inputs = outputs
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Conv2d(inputs, 1, 1)
+        # What all directions share says nothing; written as a product, which every runtime has.
+        self.level: Tensor
+        self.register_buffer("level", torch.eye(BINS) - 1 / BINS, persistent=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        corners = patches.flatten(1).index_select(1, self.pixel) * self.share
+        rings = corners.reshape(-1, _CORNERS, len(_RADII_PX), BINS).sum(dim=1, keepdim=True)
+        return self.head(self.body(rings)).flatten(1) @ self.level
+
+
+class _Ring(nn.Module):
+    """A convolution over rings and rays, the rays closed to a circle, normalised and rectified."""
+
+    def __init__(self, inputs: int, outputs: int, rings: int, rays: int, stride: int) -> None:
+        super().__init__()
+        self.round: Tensor
+        self.register_buffer("round", torch.arange(-(rays // 2), BINS + rays // 2) % BINS, persistent=False)
+        self.convolution = nn.Conv2d(inputs, outputs, (rings, rays), (stride, 1), (rings // 2 if rings % 2 else 0, 0))
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, rings: Tensor) -> Tensor:
+        return torch.relu(self.norm(self.convolution(rings.index_select(3, self.round))))
+
+
+def _ray_points() -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels (4 · rings · BINS,) int64 of a patch, corner by corner, lie around the points of the rays, clockwise
+    from +x, and their bilinear shares, float32."""
+    direction = np.arange(BINS) * 2 * np.pi / BINS
+    middle = (PATCH_PX - 1) / 2
+    x, y = (middle + np.outer(_RADII_PX, part).ravel() for part in (np.cos(direction), np.sin(direction)))
+    column, row = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    pixel, share = [], []
+    for right, share_x in ((0, column + 1 - x), (1, x - column)):
+        for down, share_y in ((0, row + 1 - y), (1, y - row)):
+            pixel.append((row + down) * PATCH_PX + column + right)
+            share.append(share_x * share_y)
+    return np.concatenate(pixel), np.concatenate(share).astype(np.float32)
+
+
+def write_orientation(network: OrientationNet, path: Path) -> None:
+    """Write the network for `onboard.orientation.OrientationNetwork`."""
+    part = path.with_suffix(".part")
+    torch.onnx.export(
+        network.eval(), (torch.zeros(2, 1, PATCH_PX, PATCH_PX),), str(part), input_names=["patches"],
+        output_names=["directions"], dynamic_axes={"patches": {0: "n"}, "directions": {0: "n"}},
+        opset_version=OPSET, dynamo=False,
+    )  # fmt: skip
+    part.replace(path)

@@ -1,0 +1,86 @@
+"""Shards of training data, made once and read often: resumable, each file whole or not there."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from export.json_file import write_json
+from export.keypoint_pairs import PatchPairs
+from export.training_looks import LookSettings
+from export.views import Views
+from onboard.errors import NadirError
+
+TRAINING, HELD_OUT = "shard", "held-out"  # places in the regions never trained on (export/regions.py) go apart
+
+
+class ShardError(NadirError):
+    """A folder of shards that is missing, damaged or another one's."""
+
+
+Kind = TypeVar("Kind", PatchPairs, Views)
+_VERBS = {PatchPairs: "pairs", Views: "views"}  # of ``nadir export``, which also say what they make
+# Makes the parts of some places, each with whether it is held out; told how to show places and items done.
+Make = Callable[[range, Callable[[int, int], None]], list[tuple[bool, Kind]]]
+
+
+def write_shards(
+    mosaic_paths: list[Path],
+    settings: LookSettings,
+    out: Path,
+    make: Make[Kind],
+    progress: Callable[[int, int, int], None],
+) -> None:
+    """Have parts made and store them; finished shards in ``out`` are kept. ``progress``: places done, all, items.
+
+    Shards are shard-K.npz and held-out-K.npz. Raises ShardError when the folder holds some made with other settings.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    claim = {"settings": json.loads(json.dumps(asdict(settings))), "mosaics": [path.name for path in mosaic_paths]}
+    record = out / "settings.json"
+    if record.exists() and json.loads(record.read_text()) != claim:
+        raise ShardError(f"{out}: holds what was made with other settings; name another --out or remove it")
+    write_json(record, claim)
+    items: int = 0
+    for shard, first in enumerate(range(0, settings.places, settings.places_a_shard)):
+        places = range(first, min(first + settings.places_a_shard, settings.places))
+        done = out / f"shard-{shard}.done"
+        if not done.exists():
+
+            def show(place: int, new: int, before: int = items) -> None:
+                progress(place, settings.places, before + new)
+
+            found = make(places, show)
+            for name, held in ((TRAINING, False), (HELD_OUT, True)):
+                chosen = [part for was_held, part in found if was_held == held]
+                if chosen:
+                    _save(type(chosen[0]).concatenate(chosen), out / f"{name}-{shard}.npz")
+            done.write_text(str(sum(len(part) for _, part in found)))
+        items += int(done.read_text())
+        progress(places[-1] + 1, settings.places, items)
+
+
+def read_shards(folder: Path, name: str, kind: type[Kind]) -> Kind:
+    """All shards of a name, TRAINING or HELD_OUT. Raises ShardError when there are none."""
+    parts = []
+    for path in sorted(folder.glob(f"{name}-*.npz")):
+        try:
+            with np.load(path) as data:
+                parts.append(kind(**{field: data[field] for field in kind.__dataclass_fields__}))
+        except (OSError, ValueError, KeyError) as error:
+            raise ShardError(
+                f"{path}: damaged ({error}); remove it and its .done and rerun 'nadir export {_VERBS[kind]}'"
+            ) from error
+    if not parts:
+        raise ShardError(f"{folder}: holds no {name} {_VERBS[kind]}; make them with 'nadir export {_VERBS[kind]}'")
+    return kind.concatenate(parts)
+
+
+def _save(part: PatchPairs | Views, path: Path) -> None:
+    temporary = path.with_suffix(".part")
+    with temporary.open("wb") as stream:
+        np.savez(stream, **{name: getattr(part, name) for name in part.__dataclass_fields__})
+    temporary.replace(path)
