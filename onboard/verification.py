@@ -84,7 +84,7 @@ class Verifier:
         numbers and indices into ``numbers``. reach_m: at most this far from where they are expected."""
         feature, landmark, likeness = self._pairs(view, numbers, offsets, angle_deg, reach_m)
         # What is alike by chance lies around where it is expected, whether that is right or not, and would confirm it.
-        sure = likeness > sum(self._likeness) / 2
+        sure = likeness > self._likeness[1]
         return feature[sure], landmark[sure]
 
     def _pairs(

@@ -146,8 +146,8 @@ def test_features_turn_with_the_picture(rng: np.random.Generator) -> None:
     picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
     mask = np.ones((256, 256), bool)
     upright, turned = (
-        extract(Picture.of(picture, mask), RootSift(), 300),
-        extract(Picture.of(np.ascontiguousarray(np.rot90(picture, -1)), mask), RootSift(), 300),
+        extract(Picture.of(picture, mask), RootSift(), None, 300),
+        extract(Picture.of(np.ascontiguousarray(np.rot90(picture, -1)), mask), RootSift(), None, 300),
     )
     moved = np.column_stack([255 - upright.xy[:, 1], upright.xy[:, 0]])
     apart = np.linalg.norm(moved[:, None] - turned.xy[None], axis=2)
@@ -180,7 +180,7 @@ def test_keypoints_lie_where_the_blobs_are(rng: np.random.Generator) -> None:
     for (at_x, at_y), sigma in zip(centres, rng.uniform(2, 4, 36)):
         picture += 90 * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * sigma**2))
     rgb = np.repeat(picture.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    off = extract(Picture.of(rgb, np.ones((300, 300), bool)), RootSift()).xy[:, None] - centres[None]
+    off = extract(Picture.of(rgb, np.ones((300, 300), bool)), RootSift(), None).xy[:, None] - centres[None]
     nearest = np.linalg.norm(off, axis=2).argmin(axis=1)
     off = off[np.arange(len(off)), nearest]
     off = off[np.linalg.norm(off, axis=1) < 1.5]
