@@ -35,8 +35,8 @@ pack: venv
 	$(BIN)/nadir index build --mission index_builder/missions/iss-405km.yaml \
 	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0
 
-# The networks that describe and turn keypoints: simulated frames to training data, that to a network, for each (an hour
-# and a half on 2 cores, resumable).
+# The networks that describe and turn keypoints: simulated frames to training data, that to a network, for each (long;
+# resumable).
 NETWORK_MOSAIC = $(DATA)/mosaics/blue_marble_summer_30as.tif
 networks: train-venv
 	$(BIN)/nadir export pairs --mosaic $(NETWORK_MOSAIC) --places 1200 --looks 4 --seed 11 --out runs/pairs

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from export.cli_common import bar
 from export.json_file import write_json
@@ -70,22 +71,16 @@ def _written(arguments: argparse.Namespace, write: Callable, what: str) -> int:
 
 def run_orientation(arguments: argparse.Namespace) -> int:
     try:
-        import torch
-
         from export.orientation_network import write_orientation
         from export.orientation_train import OrientationRecipe, OrientationSettings, fit_shares
-        from export.parallel import World
         from export.shards import HELD_OUT, TRAINING, read_shards
-        from export.trainer import RunSettings, fit
         from export.views import Views
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
-    torch.set_num_threads(arguments.threads)
     views, settings = read_shards(arguments.views, TRAINING, Views), OrientationSettings(seed=arguments.seed)
     recipe = OrientationRecipe(views, settings)
-    run = RunSettings(arguments.seed, arguments.steps, RATE, WEIGHT_DECAY, WARMUP)
     configuration = {"orientation": asdict(settings), "views": len(views), "keypoints": len(views.view)}
-    fit(recipe, run, configuration, arguments.out, World(0, 1, torch.device("cpu")))
+    _fit(arguments, recipe, configuration)
     shares = fit_shares(recipe.network, read_shards(arguments.views, HELD_OUT, Views), 20_000, 3, arguments.seed)
     write_json(arguments.out / "report.json", {**configuration, "fits_by_directions": shares})
     write_orientation(recipe.network, arguments.out / "orientation.onnx")
@@ -96,23 +91,16 @@ def run_orientation(arguments: argparse.Namespace) -> int:
 
 def run_local(arguments: argparse.Namespace) -> int:
     try:
-        import torch
-
         from export.keypoint_pairs import PatchPairs
-        from export.parallel import World
         from export.patch_evaluate import inner_patches, report_patches
         from export.patch_network import write_descriptor
         from export.patch_train import PatchRecipe, PatchTrainSettings
         from export.shards import HELD_OUT, TRAINING, read_shards
-        from export.trainer import RunSettings, fit
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
-    torch.set_num_threads(arguments.threads)
     pairs, settings = read_shards(arguments.pairs, TRAINING, PatchPairs), PatchTrainSettings(seed=arguments.seed)
     recipe = PatchRecipe(pairs, settings)
-    run = RunSettings(arguments.seed, arguments.steps, RATE, WEIGHT_DECAY, WARMUP)
-    configuration = {"patches": asdict(settings), "pairs": len(pairs)}
-    fit(recipe, run, configuration, arguments.out, World(0, 1, torch.device("cpu")))
+    _fit(arguments, recipe, {"patches": asdict(settings), "pairs": len(pairs)})
     network = recipe.network
     held_out = read_shards(arguments.pairs, HELD_OUT, PatchPairs)
     frame, chart = (network.encode(inner_patches(side)) for side in (held_out.frame, held_out.map))
@@ -121,3 +109,15 @@ def run_local(arguments: argparse.Namespace) -> int:
     write_descriptor(network, report.likeness, arguments.out / "descriptor.onnx")
     print(f"{arguments.out / 'descriptor.onnx'}: {report}", file=sys.stderr)
     return 0
+
+
+def _fit(arguments: argparse.Namespace, recipe: Any, configuration: dict[str, Any]) -> None:
+    """Train by a `Recipe`, or go on with it, as the arguments say."""
+    import torch
+
+    from export.parallel import World
+    from export.trainer import RunSettings, fit
+
+    torch.set_num_threads(arguments.threads)
+    run = RunSettings(arguments.seed, arguments.steps, RATE, WEIGHT_DECAY, WARMUP)
+    fit(recipe, run, configuration, arguments.out, World(0, 1, torch.device("cpu")))

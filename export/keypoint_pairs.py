@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from onboard.camera import Camera
-from onboard.features import RIM_PX, detect
+from onboard.features import RIM_PX, detect, keypoint_table
 from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
 from onboard.ground_plane import GroundPlane
 from onboard.patches import PATCH_PX, patches_at
@@ -99,7 +99,7 @@ def pairs_of_frame(
 
 
 def _arrays(keypoints: Sequence[cv2.KeyPoint]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    table = np.array([(*point.pt, point.angle, point.size) for point in keypoints], np.float32).reshape(-1, 4)
+    table = keypoint_table(keypoints)
     return np.ascontiguousarray(table[:, :2]), table[:, 2], table[:, 3]
 
 

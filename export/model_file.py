@@ -1,9 +1,11 @@
 """The network as an ONNX file: a plain chain of convolutions with its metadata inside."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 import torch
+from torch import nn
 
 from export.network import Network, NetworkSettings
 
@@ -13,15 +15,19 @@ OPSET = 17
 
 def write_onnx(network: Network, settings: NetworkSettings, path: Path) -> None:
     """Write the deployed network; input ``views`` (N, 1, size, size), output ``codes`` (N, dim), N free."""
+    write_model(network.deployed(), settings.size, ("views", "codes"), settings.metadata(), path)
+
+
+def write_model(network: nn.Module, size: int, names: tuple[str, str], metadata: Mapping[str, str], path: Path) -> None:
+    """Write a network in evaluation mode, (N, 1, size, size) to (N, dim), N free; names: of input and output."""
     part = path.with_suffix(".part")
-    example = torch.zeros(2, 1, settings.size, settings.size)
-    # The TorchScript exporter: the network is a chain, and the graph keeps plain names and one opset.
+    # The TorchScript exporter: the graph keeps plain names and one opset.
     torch.onnx.export(
-        network.deployed(), (example,), str(part), input_names=["views"], output_names=["codes"],
-        dynamic_axes={"views": {0: "n"}, "codes": {0: "n"}}, opset_version=OPSET, dynamo=False,
+        network, (torch.zeros(2, 1, size, size),), str(part), input_names=names[:1], output_names=names[1:],
+        dynamic_axes={name: {0: "n"} for name in names}, opset_version=OPSET, dynamo=False,
     )  # fmt: skip
     model = onnx.load(str(part))
-    onnx.helper.set_model_props(model, settings.metadata())
+    onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model)
     onnx.save(model, str(part))
     part.replace(path)

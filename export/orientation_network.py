@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from export.patch_network import OPSET
+from export.model_file import write_model
 from onboard.orientation import BINS
 from onboard.patches import PATCH_PX
 
@@ -79,10 +79,4 @@ def _ray_points() -> tuple[np.ndarray, np.ndarray]:
 
 def write_orientation(network: OrientationNet, path: Path) -> None:
     """Write the network for `onboard.orientation.OrientationNetwork`."""
-    part = path.with_suffix(".part")
-    torch.onnx.export(
-        network.eval(), (torch.zeros(2, 1, PATCH_PX, PATCH_PX),), str(part), input_names=["patches"],
-        output_names=["directions"], dynamic_axes={"patches": {0: "n"}, "directions": {0: "n"}},
-        opset_version=OPSET, dynamo=False,
-    )  # fmt: skip
-    part.replace(path)
+    write_model(network.eval(), PATCH_PX, ("patches", "directions"), {}, path)

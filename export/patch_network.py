@@ -4,15 +4,14 @@ CVPR 2017) at a hundredth of its cost: 1.3 million multiplications a patch."""
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from export.model_file import write_model
 from onboard.patch_model import normalised
 from onboard.patches import PATCH_PX
 
-OPSET = 17  # as in export/model_file.py
 DIM = 64
 _CHANNELS = (16, 32, 32, 64)
 _GRID = 4  # side of the last layer's picture
@@ -74,14 +73,5 @@ def _block(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Modul
 
 def write_descriptor(network: PatchNet, likeness: tuple[float, float], path: Path) -> None:
     """Write the deployed network for `onboard.describer.PatchNetwork`, with its likeness inside."""
-    part = path.with_suffix(".part")
-    torch.onnx.export(
-        network.deployed(), (torch.zeros(2, 1, PATCH_PX, PATCH_PX),), str(part), input_names=["patches"],
-        output_names=["descriptors"], dynamic_axes={"patches": {0: "n"}, "descriptors": {0: "n"}},
-        opset_version=OPSET, dynamo=False,
-    )  # fmt: skip
-    model = onnx.load(str(part))
-    onnx.helper.set_model_props(model, {"likeness_low": f"{likeness[0]:.4f}", "likeness_high": f"{likeness[1]:.4f}"})
-    onnx.checker.check_model(model)
-    onnx.save(model, str(part))
-    part.replace(path)
+    metadata = {"likeness_low": f"{likeness[0]:.4f}", "likeness_high": f"{likeness[1]:.4f}"}
+    write_model(network.deployed(), PATCH_PX, ("patches", "descriptors"), metadata, path)

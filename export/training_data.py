@@ -20,12 +20,11 @@ def write_pairs(mosaic_paths: list[Path], settings: LookSettings, out: Path, pro
 
     def make(places: range, show: Callable[[int, int], None]) -> list[tuple[bool, PatchPairs]]:
         found: list[tuple[bool, PatchPairs]] = []
-        keypoints: dict[int, MapKeypoints] = {}  # of the last map, which several looks share
+        chart: MapKeypoints | None = None
         for look in training_looks(mosaic_paths, settings, places, lambda at: show(at, sum(len(p) for _, p in found))):
-            if id(look.chart) not in keypoints:
-                keypoints = {id(look.chart): MapKeypoints.of(look.chart)}
+            if chart is None or chart.local is not look.chart:  # several looks share a map
+                chart = MapKeypoints.of(look.chart)
             rng = np.random.default_rng((settings.seed, 4, look.truth.index))
-            chart = keypoints[id(look.chart)]
             pairs = pairs_of_frame(look.frame, CAMERA, look.truth, ALTITUDE_M, chart, _FEATURES, rng)
             if pairs is not None:
                 found.append((look.held_out, pairs))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
-from onboard.features import RIM_PX, detect
+from onboard.features import RIM_PX, detect, keypoint_table, once_a_place
 from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
 from onboard.ground_plane import GroundPlane
 from onboard.patches import patches_at
@@ -68,9 +68,7 @@ def view_of_frame(
     laid = cv2.remap(whole, on_map[..., 0], on_map[..., 1], cv2.INTER_LINEAR)
     mapped = cv2.remap(chart.mask.astype(np.uint8), on_map[..., 0], on_map[..., 1], cv2.INTER_NEAREST) > 0
     keypoints = detect(Picture(laid, equalised(laid), shrink_mask(seen.mask & mapped, RIM_PX)))
-    table = np.array([(*point.pt, point.angle) for point in keypoints], np.float32).reshape(-1, 3)
-    _, first = np.unique(table[:, :2], axis=0, return_index=True)  # SIFT repeats those that it turns two ways
-    table = table[np.sort(first)[:_KEYPOINTS]]
+    table = once_a_place(keypoint_table(keypoints))[:_KEYPOINTS]
     xy, angle_deg = np.ascontiguousarray(table[:, :2]), table[:, 2].copy()
     if len(xy) < _FEWEST or _share_alike(grey, laid, xy, angle_deg) < _LEAST_SHARE:
         return None

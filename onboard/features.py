@@ -1,6 +1,7 @@
 """Local features: keypoints of SIFT (Lowe, IJCV 2004) on locally normalised luminance, turned and described as the pack
 says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -61,17 +62,25 @@ def detect(picture: Picture, limit: int = 0) -> list[cv2.KeyPoint]:
     return sorted(keypoints, key=lambda point: -point.response)
 
 
+def keypoint_table(keypoints: Sequence[cv2.KeyPoint]) -> NDArray[np.float32]:
+    """Keypoints (N, 5) float32: x, y, angle in degrees, size, response."""
+    rows = [(*point.pt, point.angle, point.size, point.response) for point in keypoints]
+    return np.array(rows, np.float32).reshape(-1, 5)
+
+
+def once_a_place(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first of the keypoints (N, 5) at each place: SIFT repeats those that it turns two ways."""
+    return table[np.sort(np.unique(table[:, :2], axis=0, return_index=True)[1])]
+
+
 def extract(
     picture: Picture, describer: Describer, orientation: OrientationNetwork | None, limit: int = 0, directions: int = 1
 ) -> Features:
     """Features of a picture, the ``limit`` strongest keypoints (0: all). Each is described in as many ``directions`` as
     the orientation network finds likely, at most so many; without one, in those that SIFT found."""
-    table = np.array(
-        [(*point.pt, point.angle, point.size, point.response) for point in detect(picture, limit)], np.float32
-    ).reshape(-1, 5)
+    table = keypoint_table(detect(picture, limit))
     if orientation is not None:
-        _, first = np.unique(table[:, :2], axis=0, return_index=True)  # SIFT repeats those that it turns two ways
-        table = table[np.sort(first)]
+        table = once_a_place(table)
         number, angle_deg = orientation.directions(picture.grey, table[:, :2], directions)
         table = table[number]
         table[:, 2] = angle_deg

@@ -13,7 +13,7 @@ from onboard.patch_model import PatchModel, engines_for
 BINS = 36
 BIN_DEG = 360.0 / BINS
 # A second direction is taken with a frame's keypoint when the network holds it for at least this likely, compared with
-# the first (SIFT's share, too: Lowe, IJCV 2004, section 5).
+# the first. (SIFT asks for 0.8 of the highest bin: Lowe, IJCV 2004, section 5.)
 _SECOND_SHARE = 0.4
 
 

@@ -1,5 +1,6 @@
 """Data that tests share. Tests of real photographs skip, saying so, where ../shared/data is not there."""
 
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -78,3 +79,14 @@ def localizer(pack: Path) -> Localizer:
 @pytest.fixture(scope="session")
 def guide(localizer: Localizer) -> Guide:
     return Guide(localizer.catalogue, localizer._verifier, localizer.describer)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For trainings: small batches gain nothing from threads, and threads that wait for one another are slow on a busy
+    machine."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

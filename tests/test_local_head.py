@@ -1,6 +1,5 @@
 """The descriptor network: patches, pairs, training, export, and what the runtime makes of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from export.training_looks import LookSettings  # noqa: E402
 from onboard.describer import PatchNetwork  # noqa: E402
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MOSAIC = Path(__file__).parents[2] / "shared/data/mosaics/blue_marble_summer_30as.tif"
 SMALL = PatchTrainSettings(batch=64, strangers=8, mine_every=30, mined=400, seed=3)
 RUN = RunSettings(3, 60, 2e-3, 1e-3, warmup=5, checkpoint_every=20)
@@ -30,15 +30,6 @@ def trained(pairs: PatchPairs, folder: Path, run: RunSettings = RUN) -> PatchNet
     recipe = PatchRecipe(pairs, SMALL)
     fit(recipe, run, {}, folder, World(0, 1, torch.device("cpu")))
     return recipe.network
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small batches gain nothing from threads, and threads that wait for one another are slow on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The network that turns keypoints: views, pairs cut out of them, training, and what the runtime makes of its file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -25,6 +24,7 @@ from onboard.orientation import BIN_DEG, BINS, OrientationNetwork  # noqa: E402
 from onboard.patch_model import normalised  # noqa: E402
 from onboard.patches import patches_at  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MOSAIC = Path(__file__).parents[2] / "shared/data/mosaics/blue_marble_summer_30as.tif"
 SMALL = OrientationSettings(batch=64, place_px=0.5, seed=3)
 RUN = RunSettings(3, 60, 2e-3, 1e-3, warmup=5, checkpoint_every=20)
@@ -33,15 +33,6 @@ RUN = RunSettings(3, 60, 2e-3, 1e-3, warmup=5, checkpoint_every=20)
 def trained(recipe: OrientationRecipe, folder: Path, run: RunSettings = RUN) -> OrientationNet:
     fit(recipe, run, {}, folder, World(0, 1, torch.device("cpu")))
     return recipe.network
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small batches gain nothing from threads, and threads that wait for one another are slow on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
