@@ -1,8 +1,9 @@
 """The orientation network: how well each direction would serve a keypoint, by convolutions around the circle.
 
-A patch is resampled along BINS rays first, so that turning it shifts the columns and no more, and convolutions whose
-columns close to a ring do the same to an answer as to a question: equivariance is built in instead of learned (polar
-sampling: Esteves et al., Polar Transformer Networks, ICLR 2018). One million multiplications a patch.
+A patch is resampled along BINS rays first, so that turning it shifts the columns and no more, and convolutions over a
+ring of columns do the same to an answer as to a question: equivariance is built in instead of learned (polar sampling:
+Esteves et al., Polar Transformer Networks, ICLR 2018). The ring is opened once, with as many rays more at both ends as
+all convolutions together look aside: to close it again before each of them takes longer than to compute those again.
 """
 
 from pathlib import Path
@@ -18,6 +19,7 @@ from onboard.patches import PATCH_PX
 _RADII_PX = np.linspace(1.5, 15.0, 10)
 # Channels, and the kernel's rings and rays, layer by layer; a stride of two from ring to ring while there are many.
 _LAYERS = ((8, 3, 3, 2), (16, 3, 5, 2), (24, 3, 5, 2), (32, 2, 3, 1), (32, 1, 7, 1))
+_ASIDE = sum(rays // 2 for _, _, rays, _ in _LAYERS)
 _CORNERS = 4  # pixels between which a point of a ray lies
 
 
@@ -44,28 +46,26 @@ class OrientationNet(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         corners = patches.flatten(1).index_select(1, self.pixel) * self.share
-        rings = corners.reshape(-1, _CORNERS, len(_RADII_PX), BINS).sum(dim=1, keepdim=True)
+        rings = corners.reshape(-1, _CORNERS, len(_RADII_PX), BINS + 2 * _ASIDE).sum(dim=1, keepdim=True)
         return self.head(self.body(rings)).flatten(1) @ self.level
 
 
 class _Ring(nn.Module):
-    """A convolution over rings and rays, the rays closed to a circle, normalised and rectified."""
+    """A convolution over rings and rays, normalised and rectified; rays // 2 fewer at both ends come out."""
 
     def __init__(self, inputs: int, outputs: int, rings: int, rays: int, stride: int) -> None:
         super().__init__()
-        self.round: Tensor
-        self.register_buffer("round", torch.arange(-(rays // 2), BINS + rays // 2) % BINS, persistent=False)
         self.convolution = nn.Conv2d(inputs, outputs, (rings, rays), (stride, 1), (rings // 2 if rings % 2 else 0, 0))
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, rings: Tensor) -> Tensor:
-        return torch.relu(self.norm(self.convolution(rings.index_select(3, self.round))))
+        return torch.relu(self.norm(self.convolution(rings)))
 
 
 def _ray_points() -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels (4 · rings · BINS,) int64 of a patch, corner by corner, lie around the points of the rays, clockwise
-    from +x, and their bilinear shares, float32."""
-    direction = np.arange(BINS) * 2 * np.pi / BINS
+    """Which pixels (4 · rings · rays,) int64 of a patch, corner by corner, lie around the points of the rays, clockwise
+    from _ASIDE before +x to as many after a whole turn, and their bilinear shares, float32."""
+    direction = np.arange(-_ASIDE, BINS + _ASIDE) * 2 * np.pi / BINS
     middle = (PATCH_PX - 1) / 2
     x, y = (middle + np.outer(_RADII_PX, part).ravel() for part in (np.cos(direction), np.sin(direction)))
     column, row = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)

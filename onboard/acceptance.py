@@ -81,9 +81,11 @@ class Acceptance:
 
 
 def fit_acceptance(scores: ArrayLike, limit: float) -> Acceptance:
-    """Fit the tail to the best wrong scores (N,) of N frames: all beyond their 90th percentile."""
+    """Fit the tail to the best wrong scores (N,) of N frames, 0 where a frame had none: all beyond their 90th
+    percentile and beyond the median of those that had one, since what lies before their bulk is no tail."""
     sample = np.asarray(scores, float)
-    anchor = float(np.quantile(sample, 1 - _TAIL_SHARE))
+    scored = sample[sample > 0]
+    anchor = max(float(np.quantile(sample, 1 - _TAIL_SHARE)), float(np.median(scored)) if len(scored) else 0.0)
     excess = sample[sample > anchor] - anchor
     if len(excess) < _LEAST_EXCEEDANCES:
         return Acceptance.none(limit)

@@ -14,7 +14,8 @@ from onboard.guided import Expected, Guide
 from onboard.matches import View
 from onboard.placement import Placement, fit_similarity
 
-_RADII_PX = (40.0, 120.0, np.inf)
+FIRST_PX = 40.0  # radius of the first circle
+_RADII_PX = (FIRST_PX, 120.0, np.inf)
 _LANDMARKS = 50  # looked for in a circle, evenly spread: enough for four numbers
 _FEWEST, _FEWEST_RECOGNISED = 6, 3
 _SETTLED_PX = 20.0  # see `fit_similarity`

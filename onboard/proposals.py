@@ -1,4 +1,4 @@
-"""What a frame's features propose: the nearest landmarks worldwide, and agreements around the places voted for."""
+"""What a frame's features propose: the nearest landmarks worldwide, and agreements around the places shortlisted."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -21,16 +21,18 @@ _AT_ONCE = 4  # candidates verified before asking whether that was enough
 
 def nearest_landmarks(
     index: faiss.IndexIVFPQFastScan, catalogue: Catalogue, search: Search, view: View, prior: Prior | None
-) -> Matches:
-    """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows."""
-    _, numbers = index.search(view.features.descriptors, search.neighbours)
-    feature = np.repeat(np.arange(len(view), dtype=np.int64), search.neighbours)
-    matches = Matches(feature, numbers.ravel())[numbers.ravel() >= 0]
-    if prior is None:
-        return matches
-    reach = (5 * prior.sigma_m + search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max()) + view.plane.nadir_way_rad
-    middle = unit_from_latlon(prior.lat_deg, prior.lon_deg)
-    return matches[catalogue.unit[matches.landmark] @ middle > np.cos(min(reach, np.pi))]
+) -> tuple[Matches, NDArray[np.float32]]:
+    """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows, and how alike they are
+    (cosines (K,), as the index has them)."""
+    found = index.search(view.features.descriptors, search.neighbours)
+    likeness, numbers = found[0].ravel(), found[1].ravel()
+    matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), search.neighbours), numbers)
+    allowed = numbers >= 0
+    if prior is not None:
+        way_rad = (5 * prior.sigma_m + search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
+        middle = unit_from_latlon(prior.lat_deg, prior.lon_deg)
+        allowed &= catalogue.unit[numbers] @ middle > np.cos(min(way_rad + view.plane.nadir_way_rad, np.pi))
+    return matches[allowed], likeness[allowed]
 
 
 def agreements(
@@ -42,8 +44,8 @@ def agreements(
     threads: Executor,
     clock: Clock,
 ) -> list[Consensus]:
-    """Candidates verified in order of their votes, heaviest agreement first; the rest is not looked at once one has
-    more than ``enough`` support: so much that chance does not explain it."""
+    """Candidates verified in order, heaviest agreement first; the rest is not looked at once one has more than
+    ``enough`` support: so much that chance does not explain it."""
 
     def verify(candidate: Candidate) -> Consensus:
         clock.check()

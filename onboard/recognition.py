@@ -15,7 +15,7 @@ from onboard.clock import Clock
 from onboard.frame_pose import measure, told_pose, under
 from onboard.geodesy import Array
 from onboard.ground_plane import as_ground, offsets_of
-from onboard.growth import grown, one_a_square, spread
+from onboard.growth import FIRST_PX, grown, one_a_square, spread
 from onboard.guided import Guide
 from onboard.hypothesis import Hypothesis
 from onboard.hypothesis_fit import points_of
@@ -29,7 +29,7 @@ from onboard.verification import Consensus
 # of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
 CREDIBLE_SIGMAS = 3.0
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
-_AGREEMENTS = 4  # the heaviest, that are looked at
+_AGREEMENTS = 2  # the heaviest, that are looked at: right places were never behind a wrong one (docs/results.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
 _LOOKED_FOR = 600  # landmarks of the whole frame, evenly spread: enough to tell a right place, whatever it shows
 
@@ -79,14 +79,16 @@ def recognitions(
 
 
 def placement_of(guide: Guide, view: View, consensus: Consensus) -> tuple[Placement, complex]:
-    """A consensus as a placement, and the ground offset around which it holds."""
+    """A consensus as a placement, and the ground offset of the match around which most others agree: what lies in the
+    middle of them all may be under cloud."""
     candidate, agreeing = consensus.candidate, consensus.matches[consensus.agree]
     rough = Placement(np.array(candidate.unit), candidate.heading_deg)
     expected, _ = rough.expected(guide.catalogue, agreeing.landmark)
     seen = as_ground(view.ground_m[agreeing.feature])
     weight = consensus.weight[consensus.agree].astype(np.float64)
     factor, shift = fit_similarity(seen, expected, weight, view.gsd_m)
-    return rough.moved(factor, shift), complex((weight * seen).sum() / weight.sum())
+    beside = np.abs(seen[:, None] - seen) < FIRST_PX * view.gsd_m
+    return rough.moved(factor, shift), complex(seen[(beside @ weight).argmax()])
 
 
 def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, agreement: Consensus) -> Recognition:

@@ -11,7 +11,7 @@ class Search:
     """How hard to look; chosen by the builder and carried by the pack.
 
     features: keypoints used of a frame; directions: in which each is described, at most; neighbours and probes: of each
-    look-up; candidates: places verified at most;
+    look-up; candidates: places voted for that are looked at; shortlist: of those, places verified at most;
     bin_m: of the votes; scale_ratio: by which two keypoints' sizes may differ.
     """
 
@@ -19,7 +19,8 @@ class Search:
     directions: int = 2
     neighbours: int = 10
     probes: int = 16
-    candidates: int = 32
+    candidates: int = 512
+    shortlist: int = 32
     bin_m: float = 25e3
     scale_ratio: float = 1.35
 

@@ -23,9 +23,9 @@ MAX_KEYPOINT_TURN_DEG = 25.0  # between a candidate's heading and the one of two
 MAX_SCALE = 1.07  # what altitude and tilt leave open
 # How far a right match may lie from where the candidate predicts it, in pixels of the catalogue: a candidate is off by
 # part of a bin in place and of a heading bin in turn.
-_REACH_PX = 40
-_TOLERANCE_PX = 3
-_BASE_PX = 30
+REACH_PX = 40
+TOLERANCE_PX = 3
+BASE_PX = 30
 _MAX_HYPOTHESES = 500
 
 
@@ -54,7 +54,7 @@ class Verifier:
 
     def __init__(self, catalogue: Catalogue, gsd_m: float, scale_ratio: float, likeness: tuple[float, float]) -> None:
         self._catalogue, self._gsd_m, self._scale_ratio, self._likeness = catalogue, gsd_m, scale_ratio, likeness
-        self._reach_m = _REACH_PX * gsd_m
+        self._reach_m = REACH_PX * gsd_m
         self.grid = LandmarkGrid(catalogue)
 
     def verify(self, candidate: Candidate, view: View, worldwide: NDArray[np.int64]) -> Consensus:
@@ -67,15 +67,18 @@ class Verifier:
         numbers = self.grid.within(unit, float(view.way_rad.max(initial=0.0)) + self._reach_m / EARTH_RADIUS_M)
         offsets, angle_deg = offsets_from(unit, candidate.heading_deg, self._catalogue, numbers)
         feature, landmark, likeness = self._pairs(view, numbers, offsets, angle_deg, self._reach_m)
-        low_likeness, high_likeness = self._likeness
-        certainty = (likeness - low_likeness) / (high_likeness - low_likeness)
-        weight = np.minimum(1.0, certainty).astype(np.float32)
+        weight = self.certainty(likeness)
         matches = Matches(feature, numbers[landmark])
         keys = matches.keys()
         weight += worldwide[np.searchsorted(worldwide, keys).clip(0, len(worldwide) - 1)] == keys
         frame, place = as_ground(view.ground_m)[feature], as_ground(offsets)[landmark]
-        agree = best_similarity(frame, place, weight, _TOLERANCE_PX * self._gsd_m, _BASE_PX * self._gsd_m)
+        agree = best_similarity(frame, place, weight, TOLERANCE_PX * self._gsd_m, BASE_PX * self._gsd_m)
         return Consensus(candidate, matches, weight, agree)
+
+    def certainty(self, likeness: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How much matches of some likeness (K,) say for a place, in 0 to 1."""
+        low, high = self._likeness
+        return np.clip((likeness - low) / (high - low), 0.0, 1.0).astype(np.float32)
 
     def keypoints(
         self, view: View, numbers: NDArray[np.int64], offsets: Array, angle_deg: NDArray[np.float32], reach_m: float
@@ -136,19 +139,20 @@ def _mutual(
 
 
 def offsets_from(
-    unit: Array, heading_deg: float, catalogue: Catalogue, numbers: NDArray[np.int64]
+    unit: Array, heading_deg: float | Array, catalogue: Catalogue, numbers: NDArray[np.int64]
 ) -> tuple[Array, NDArray[np.float32]]:
-    """Where landmarks would appear to a camera whose axis meets ``unit`` (3,), at a heading there.
+    """Where landmarks would appear to a camera whose axis meets ``unit`` (3,), at a heading there; or each to its own:
+    (K, 3) and (K,).
 
     Returns ground offsets (K, 2), metres right and down, and the keypoint angles (K,) in degrees, [0, 360), as
     the rectified frame would show them.
     """
-    east = np.array([-unit[1], unit[0], 0.0])
-    east /= max(float(np.hypot(east[0], east[1])), 1e-12)
-    north = np.cross(unit, east)
+    aim_x, aim_y, aim_z = unit.T
+    flat = np.maximum(np.hypot(aim_x, aim_y), 1e-12)
+    east_x, east_y = -aim_y / flat, aim_x / flat
     x, y, z = catalogue.unit[numbers].T.astype(np.float64)
-    to_east, to_north = (axis[0] * x + axis[1] * y + axis[2] * z for axis in (east, north))
-    across, along = np.hypot(to_east, to_north), unit[0] * x + unit[1] * y + unit[2] * z
+    to_east, to_north = east_x * x + east_y * y, aim_z * (east_x * y - east_y * x) + flat * z
+    across, along = np.hypot(to_east, to_north), aim_x * x + aim_y * y + aim_z * z
     way_m = np.arctan2(across, along) * EARTH_RADIUS_M
     way_m /= np.maximum(across, 1e-12)
     sin, cos = np.sin(np.radians(heading_deg)), np.cos(np.radians(heading_deg))
@@ -156,8 +160,8 @@ def offsets_from(
     offsets[:, 0] = way_m * (to_east * cos - to_north * sin)
     offsets[:, 1] = -way_m * (to_north * cos + to_east * sin)
     # The great circle back to the nadir leaves the landmark at an azimuth that differs by the convergence of meridians.
-    onward_east = y * unit[0] - x * unit[1]
-    onward_north = z * (x * unit[0] + y * unit[1]) - (x * x + y * y) * unit[2]
+    onward_east = y * aim_x - x * aim_y
+    onward_north = z * (x * aim_x + y * aim_y) - (x * x + y * y) * aim_z
     convergence = np.degrees(
         np.arctan2(onward_east * to_north - onward_north * to_east, onward_north * to_north + onward_east * to_east)
     )
@@ -180,7 +184,8 @@ def best_similarity(
     # The turn of span / base, without dividing.
     along, across = base.real * span.real + base.imag * span.imag, base.real * span.imag - base.imag * span.real
     possible &= np.abs(across) < np.tan(np.radians(MAX_TURN_DEG)) * along
-    first, second = np.nonzero(np.triu(possible, 1))
+    first, second = np.nonzero(possible)
+    first, second = first[first < second], second[first < second]
     if len(first) == 0:
         return np.zeros(len(frame), bool)
     if len(first) > _MAX_HYPOTHESES:

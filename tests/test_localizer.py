@@ -220,7 +220,7 @@ def test_two_far_places_are_ambiguous(localizer: Localizer, blue_marble: Path) -
 def test_verification_stops_when_a_place_is_certain(localizer: Localizer, blue_marble: Path) -> None:
     frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
     certain = localizer.examine(frame)
-    assert certain.fix.status is Status.FIX and len(certain.agreements) < localizer.search.candidates / 4
+    assert certain.fix.status is Status.FIX and len(certain.agreements) < localizer.search.shortlist / 2
     known = certain.known
     assert certain.view is not None and certain.camera is not None and known is not None
     asked = localizer.agreement_acceptance

@@ -8,9 +8,13 @@ import pytest
 
 from onboard import recognition
 from onboard.clock import Clock
+from onboard.ground_plane import as_ground
 from onboard.intake import Rejected
+from onboard.matches import Matches
 from onboard.placement import Placement
-from onboard.recognition import Recognition, recognitions
+from onboard.recognition import Recognition, placement_of, recognitions
+from onboard.verification import Consensus
+from onboard.voting import Candidate
 
 NOWHERE = Placement(np.array([0.0, 0.0, 1.0]), 0.0)
 ENOUGH = 30.0
@@ -39,18 +43,18 @@ def run(agreements: list[Any], clock: Clock | None = None) -> list[Recognition]:
 
 
 def test_most_landmarks_first(looked_at: list[int]) -> None:
-    found = run([agreement(3), agreement(20), agreement(9)])
-    assert looked_at == [3, 20, 9] and [one.recognised for one in found] == [20, 9, 3]
+    found = run([agreement(3), agreement(20)])
+    assert looked_at == [3, 20] and [one.recognised for one in found] == [20, 3]
 
 
 def test_no_further_once_it_is_certain(looked_at: list[int]) -> None:
-    run([agreement(3), agreement(31), agreement(9)])
-    assert looked_at == [3, 31]
+    run([agreement(31), agreement(9)])
+    assert looked_at == [31]
 
 
 def test_only_the_heaviest_are_looked_at(looked_at: list[int]) -> None:
     run([agreement(count) for count in range(12)])
-    assert looked_at == list(range(4))
+    assert looked_at == [0, 1]
 
 
 def test_one_match_turns_no_frame(looked_at: list[int]) -> None:
@@ -62,3 +66,18 @@ def test_time_is_up(looked_at: list[int]) -> None:
     with pytest.raises(Rejected):
         run([agreement(20)], Clock(-1.0))
     assert looked_at == []
+
+
+def test_growth_begins_where_most_agree_not_in_the_middle_of_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clumps of matches, and cloud between them."""
+    clump, aside = np.array([[0, 0], [9, 5], [4, -8], [-6, 2]]) * 1e3, np.array([150e3, 0])
+    ground_m = np.concatenate([clump[:3] - aside, clump + aside])
+    monkeypatch.setattr(Placement, "expected", lambda self, catalogue, numbers: (as_ground(ground_m[numbers]), None))
+    numbers = np.arange(len(ground_m))
+    view: Any = SimpleNamespace(ground_m=ground_m, gsd_m=930.0)
+    candidate = Candidate((0.0, 0.0, 1.0), 0.0, 3)
+    agreed = Consensus(candidate, Matches(numbers, numbers), np.ones(7, np.float32), np.ones(7, bool))
+    guide: Any = SimpleNamespace(catalogue=None)
+    placement, middle = placement_of(guide, view, agreed)
+    assert abs(middle - 150e3) < 15e3
+    np.testing.assert_allclose(placement.unit, candidate.unit, atol=1e-9)
