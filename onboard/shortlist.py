@@ -21,6 +21,7 @@ from onboard.verification import (
     TOLERANCE_PX,
     best_similarity,
     distinct,
+    may_be,
     offsets_from,
 )
 from onboard.voting import Candidate
@@ -61,10 +62,8 @@ def _possible(
     offsets, angle_deg = offsets_from(
         unit[of_candidate], heading_deg[of_candidate], catalogue, matches.landmark[member]
     )
-    feature, place = matches.feature[member], as_ground(offsets)
-    turn = (angle_deg - view.features.angle_deg[feature] + 180) % 360 - 180
-    near = np.abs(place - as_ground(view.ground_m)[feature]) < REACH_PX * view.gsd_m
-    possible = near & (np.abs(turn) < MAX_KEYPOINT_TURN_DEG)
+    place = as_ground(offsets)
+    possible = may_be(view, matches.feature[member], place, angle_deg, REACH_PX * view.gsd_m)
     return of_candidate[possible], member[possible], place[possible]
 
 

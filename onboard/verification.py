@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onboard.feature_table import FeatureTable
 from onboard.geodesy import EARTH_RADIUS_M, Array
-from onboard.ground_plane import as_ground
+from onboard.ground_plane import Ground, as_ground
 from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue
 from onboard.matches import Matches, View
@@ -113,12 +113,20 @@ class Verifier:
         ratio = view.features.scale_px[feature] / self._catalogue.scale_px[numbers][landmark]
         sized = np.flatnonzero((ratio < self._scale_ratio) & (ratio > 1 / self._scale_ratio))
         feature, landmark = feature[sized], landmark[sized]
-        apart = as_ground(view.ground_m)[feature] - as_ground(offsets)[landmark]
-        turn = view.features.angle_deg[feature] - angle_deg[landmark]
-        turn -= 360 * np.rint(turn / 360)
-        possible = apart.real**2 + apart.imag**2 < reach_m**2
-        possible &= np.abs(turn) < MAX_KEYPOINT_TURN_DEG
+        possible = may_be(view, feature, as_ground(offsets)[landmark], angle_deg[landmark], reach_m)
         return feature[possible], landmark[possible]
+
+
+def may_be(
+    view: View, feature: NDArray[np.int64], place: Ground, angle_deg: NDArray[np.float32], reach_m: float
+) -> NDArray[np.bool_]:
+    """Which features (P,) lie within ``reach_m`` of where landmarks are predicted, ground offsets (P,), and are turned
+    as they are, keypoint angles (P,), as well as a candidate's heading and keypoints' directions let them."""
+    apart = as_ground(view.ground_m)[feature] - place
+    turn = view.features.angle_deg[feature] - angle_deg
+    turn -= 360 * np.rint(turn / 360)
+    near = apart.real**2 + apart.imag**2 < reach_m**2
+    return np.asarray(near & (np.abs(turn) < MAX_KEYPOINT_TURN_DEG))
 
 
 @lru_cache(maxsize=1)  # one view is verified against many places

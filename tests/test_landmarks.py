@@ -7,51 +7,29 @@ import pytest
 from index_builder.quantization import quantize
 from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
-from onboard.camera import Camera
 from onboard.describer import RootSift
-from onboard.features import Features, extract
-from onboard.geodesy import EARTH_RADIUS_M, azimuth_deg, destination, distance_m, unit_from_latlon
-from onboard.ground_plane import GroundPlane
+from onboard.features import extract
+from onboard.geodesy import EARTH_RADIUS_M, distance_m, unit_from_latlon
 from onboard.landmarks import Catalogue, search_index, to_arrays
-from onboard.matches import Matches, View, view_of
+from onboard.matches import Matches, View
 from onboard.picture import Picture
-from onboard.rectify import Rectified
 from onboard.verification import Verifier, best_similarity, distinct
 from onboard.voting import vote
-
-BAND = (-90.0, 90.0)
+from tests.landmark_worlds import BAND, catalogue_of, landmarks_at, view_with
 
 
 def world(lat: float, lon: float, heading: float, rng: np.random.Generator) -> tuple[View, Catalogue]:
     """A view of 300 features over a place, and a catalogue of them and 3,000 others."""
     count, others = 300, 3000
     ground = rng.uniform(-150e3, 150e3, (count, 2))
-    way, bearing = np.hypot(*ground.T), np.degrees(np.arctan2(ground[:, 0], -ground[:, 1]))
-    at_lat, at_lon = destination(lat, lon, heading + bearing, way)
-    # The angle on the map is the one in the frame plus the heading as it is at the landmark.
-    local_heading = azimuth_deg(at_lat, at_lon, lat, lon) + 180 - bearing
     angle = rng.uniform(0, 360, count)
     descriptors = rng.random((count + others, 128)).astype(np.float32)
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
-    far_lat, far_lon = np.degrees(np.arcsin(rng.uniform(-1, 1, others))), rng.uniform(-180, 180, others)
+    far = np.degrees(np.arcsin(rng.uniform(-1, 1, others))), rng.uniform(-180, 180, others), rng.uniform(0, 360, others)
+    near = landmarks_at(ground, angle, lat, lon, heading)
+    places = [np.concatenate(parts) for parts in zip(near, far, strict=True)]
     quantized = quantize(descriptors.astype(np.float16), 64, 16, 0)
-    places = to_arrays(
-        np.concatenate([at_lat, far_lat])[quantized.order],
-        np.concatenate([at_lon, far_lon])[quantized.order],
-        np.concatenate([(angle + local_heading) % 360, rng.uniform(0, 360, others)])[quantized.order],
-        np.full(count + others, 3.0),
-        BAND,
-    )
-    codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
-    features = Features(
-        ground.astype(np.float32) / 930, angle.astype(np.float32), np.full(count, 3.0, np.float32),
-        np.ones(count, np.float32), descriptors[:count],
-    )  # fmt: skip
-    picture = Picture(*(np.zeros((480, 640), np.uint8) for _ in range(2)), np.ones((480, 640), bool))
-    rectified = Rectified(np.zeros((480, 640, 3), np.uint8), picture.mask, 930.0, (0.0, 0.0), GroundPlane(405e3))
-    camera = Camera(640, 480, 600.0, 600.0, 319.5, 239.5)
-    view = view_of(features, picture, rectified, camera, 8)
-    return view, Catalogue.from_arrays({**places, **codes}, BAND)
+    return view_with(ground, angle, descriptors[:count]), catalogue_of(*places, quantized)
 
 
 PLACES = [(0.0, 0.0, 0.0), (47.0, 179.9, 123.0), (-33.0, -180.0, 300.0), (81.0, 20.0, 45.0), (-82.0, -75.0, 200.0)]

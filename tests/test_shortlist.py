@@ -3,18 +3,13 @@
 import numpy as np
 
 from index_builder.quantization import quantize
-from onboard.camera import Camera
-from onboard.features import Features
-from onboard.geodesy import EARTH_RADIUS_M, azimuth_deg, destination, unit_from_latlon
-from onboard.ground_plane import GroundPlane
-from onboard.landmarks import Catalogue, to_arrays
-from onboard.matches import Matches, View, view_of
-from onboard.picture import Picture
-from onboard.rectify import Rectified
+from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
+from onboard.landmarks import Catalogue
+from onboard.matches import Matches, View
 from onboard.shortlist import shortlist
 from onboard.voting import Candidate, vote
+from tests.landmark_worlds import catalogue_of, landmarks_at, view_with
 
-BAND = (-90.0, 90.0)
 # Place, heading, matches, and how far from where they should be their landmarks lie.
 RIGHT = (47.0, 179.9, 350.0, 5, 0.0)
 DECOYS = [(47.0, -170.0, 350.0, 7, 15e3), (-30.0, 20.0, 5.0, 8, 15e3), (81.0, 20.0, 120.0, 9, 15e3)]
@@ -25,31 +20,18 @@ def world(rng: np.random.Generator) -> tuple[View, Catalogue, Matches]:
     count = 60
     ground = rng.uniform(-150e3, 150e3, (count, 2))
     angle = rng.uniform(0, 360, count)
-    lat, lon, turned, feature = [], [], [], []
-    for place_lat, place_lon, heading, matches, off_m in [*DECOYS, RIGHT]:
+    places, feature = [], []
+    for lat, lon, heading, matches, off_m in [*DECOYS, RIGHT]:
         chosen = rng.permutation(count)[:matches]
         lies = ground[chosen] + rng.uniform(-off_m, off_m, (matches, 2))
-        way, bearing = np.hypot(*lies.T), np.degrees(np.arctan2(lies[:, 0], -lies[:, 1]))
-        at_lat, at_lon = destination(place_lat, place_lon, heading + bearing, way)
-        lat.append(at_lat)
-        lon.append(at_lon)
-        turned.append(angle[chosen] + azimuth_deg(at_lat, at_lon, place_lat, place_lon) + 180 - bearing)
+        places.append(landmarks_at(lies, angle[chosen], lat, lon, heading))
         feature.append(chosen)
     landmarks = sum(map(len, feature))
     descriptors = rng.random((landmarks, 8)).astype(np.float32)
     quantized = quantize((descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)).astype(np.float16), 4, 1, 0)
-    in_order = quantized.order
-    lat, lon, turned, feature = (np.concatenate(parts)[in_order] for parts in (lat, lon, turned, feature))
-    places = to_arrays(lat, lon, turned % 360, np.full(landmarks, 3.0), BAND)
-    codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
-    features = Features(
-        ground.astype(np.float32) / 930, angle.astype(np.float32), np.full(count, 3.0, np.float32),
-        np.ones(count, np.float32), np.zeros((count, 8), np.float32),
-    )  # fmt: skip
-    picture = Picture(*(np.zeros((480, 640), np.uint8) for _ in range(2)), np.ones((480, 640), bool))
-    rectified = Rectified(np.zeros((480, 640, 3), np.uint8), picture.mask, 930.0, (0.0, 0.0), GroundPlane(405e3))
-    view = view_of(features, picture, rectified, Camera(640, 480, 600.0, 600.0, 319.5, 239.5), 8)
-    return view, Catalogue.from_arrays({**places, **codes}, BAND), Matches(feature, np.arange(landmarks))
+    catalogue = catalogue_of(*(np.concatenate(parts) for parts in zip(*places, strict=True)), quantized)
+    matches = Matches(np.concatenate(feature)[quantized.order], np.arange(landmarks))
+    return view_with(ground, angle, np.zeros((count, 8), np.float32)), catalogue, matches
 
 
 def off_m(candidate: Candidate, lat: float, lon: float) -> float:
