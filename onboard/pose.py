@@ -97,6 +97,13 @@ def contradiction(free: Pose, known: PoseKnowledge) -> float:
     return float((np.abs(off) / np.sqrt(variance)).max())
 
 
+def vagueness(free: Pose, known: PoseKnowledge) -> float:
+    """1-sigma of a pose along what it knows least of all that was told, in the telling's sigmas."""
+    lat, lon, _ = geodetic_from_ecef(free.position_ecef_m)
+    _, by_move = _priors(free.position_ecef_m, free.ecef_from_cam, ecef_from_ned(lat, lon), known)
+    return float(np.sqrt(np.linalg.eigvalsh(by_move @ free.covariance @ by_move.T)[-1]))
+
+
 def _reprojection(
     camera: Camera, pixels: Array, points: Array, position: Array, rotation: Array, axes: Array
 ) -> tuple[Array, Array]:

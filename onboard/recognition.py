@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.clock import Clock
-from onboard.frame_pose import measure, told_pose, under
-from onboard.geodesy import Array
+from onboard.frame_pose import Scene, settled, told_pose
+from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.ground_plane import as_ground, offsets_of
 from onboard.growth import FIRST_PX, grown, one_a_square, spread
 from onboard.guided import Guide
@@ -22,8 +22,9 @@ from onboard.hypothesis_fit import points_of
 from onboard.landmarks import Catalogue
 from onboard.matches import View
 from onboard.placement import Placement, fit_similarity
-from onboard.pose import Pose, PoseKnowledge, contradiction
-from onboard.verification import Consensus
+from onboard.pose import Pose, PoseKnowledge, contradiction, vagueness
+from onboard.reversal import likelier
+from onboard.verification import REACH_PX, Consensus
 
 # A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
 # of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
@@ -31,7 +32,10 @@ CREDIBLE_SIGMAS = 3.0
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 2  # the heaviest, that are looked at: right places were never behind a wrong one (docs/results.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
-_LOOKED_FOR = 600  # landmarks of the whole frame, evenly spread: enough to tell a right place, whatever it shows
+# Landmarks looked for, evenly spread; where fewer than plenty of these are recognised, all in view are looked for.
+_SAMPLE, _PLENTY = 600, 80
+# A pose that knows worse than that what was told, in the telling's sigmas, may be bent to it (onboard/reversal.py).
+_VAGUE_SIGMAS = 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +70,22 @@ def recognitions(
     clock: Clock,
 ) -> list[Recognition]:
     """What was recognised at the heaviest agreements (heaviest first), most landmarks first; the rest is not looked at
-    once one shows more than ``enough``."""
+    once one shows more than ``enough``, nor a place again that a pose was found for."""
     found: list[Recognition] = []
     for agreement in agreements[:_AGREEMENTS]:
         clock.check()
-        if agreement.agree.sum() < _FEWEST_AGREEING:
+        if agreement.agree.sum() < _FEWEST_AGREEING or any(_holds(one, agreement, view) for one in found):
             continue
-        found.append(recognise(guide, view, camera, known, agreement))
+        found.append(recognise(guide, view, camera, known, agreement, clock))
         if found[-1].recognised > enough:
             break
     return sorted(found, key=lambda one: -one.recognised)
+
+
+def _holds(one: Recognition, agreement: Consensus, view: View) -> bool:
+    """Whether the pose of a recognition is about where another agreement has the frame."""
+    apart = np.linalg.norm(one.placement.unit - np.array(agreement.candidate.unit)) * EARTH_RADIUS_M
+    return one.pose is not None and bool(apart < REACH_PX * view.gsd_m)
 
 
 def placement_of(guide: Guide, view: View, consensus: Consensus) -> tuple[Placement, complex]:
@@ -91,24 +101,31 @@ def placement_of(guide: Guide, view: View, consensus: Consensus) -> tuple[Placem
     return rough.moved(factor, shift), complex(seen[(beside @ weight).argmax()])
 
 
-def recognise(guide: Guide, view: View, camera: Camera, known: PoseKnowledge, agreement: Consensus) -> Recognition:
+def recognise(
+    guide: Guide, view: View, camera: Camera, known: PoseKnowledge, agreement: Consensus, clock: Clock
+) -> Recognition:
     """What becomes of an agreement."""
     placement, middle = placement_of(guide, view, agreement)
     whole = grown(guide, view, placement, middle)
     if whole is None:
         return Recognition(agreement, placement)
+    scene = Scene(guide, view, camera, known, whole, clock)
     everything = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
-    expected = everything[spread(everything, _LOOKED_FOR)]
-    measured = measure(guide, view, camera, known, whole, expected[guide.recognised(view, expected)])
+    expected = everything[spread(everything, _SAMPLE)]
+    recognised = scene.recognised(expected)
+    if len(recognised) < _PLENTY:
+        expected, recognised = everything, scene.recognised(everything)
+    measured = settled(scene, expected, recognised)
     if measured is None:
         return Recognition(agreement, whole)
+    if contradiction(measured.pose, known) < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
+        measured = likelier(scene, expected, measured)
     off = contradiction(measured.pose, known)
     pose = None
     if off < CREDIBLE_SIGMAS:
-        pose = told_pose(guide, view, camera, known, whole, measured, everything)
+        pose = told_pose(scene, measured, everything)
         if pose is None:
             return Recognition(agreement, whole)
-    expected = under(pose or measured.pose, guide, view, expected)
-    seen = expected[guide.recognised(view, expected)]
+    seen = scene.recognised(scene.under(pose or measured.pose, expected))
     pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
     return Recognition(agreement, whole, pose, off, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)

@@ -20,7 +20,7 @@ class Search:
     neighbours: int = 10
     probes: int = 16
     candidates: int = 512
-    shortlist: int = 32
+    shortlist: int = 8
     bin_m: float = 25e3
     scale_ratio: float = 1.35
 

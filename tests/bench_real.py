@@ -75,6 +75,7 @@ def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
         "wrong_recognised": wrong,
         "wrong_votes": wrong_votes,
         "ms": round(fix.timings_ms["total"], 1),
+        "stages_ms": {stage: round(ms, 1) for stage, ms in fix.timings_ms.items() if stage != "total"},
     }
 
 
@@ -101,6 +102,9 @@ def report(records: list[dict], least_score: float) -> None:
     times = [record["ms"] for record in records]
     p50, p95 = np.quantile(times, [0.5, 0.95])
     print(f"a fix takes {math.ceil(least_score)} landmarks recognised; latency p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+    for stage in dict.fromkeys(stage for record in records for stage in record["stages_ms"]):
+        p50, p95 = np.quantile([record["stages_ms"].get(stage, 0.0) for record in records], [0.5, 0.95])
+        print(f"{stage:>12} p50 {p50:.0f} ms, p95 {p95:.0f} ms")
 
 
 if __name__ == "__main__":

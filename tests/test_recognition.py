@@ -8,6 +8,7 @@ import pytest
 
 from onboard import recognition
 from onboard.clock import Clock
+from onboard.geodesy import EARTH_RADIUS_M
 from onboard.ground_plane import as_ground
 from onboard.intake import Rejected
 from onboard.matches import Matches
@@ -20,8 +21,14 @@ NOWHERE = Placement(np.array([0.0, 0.0, 1.0]), 0.0)
 ENOUGH = 30.0
 
 
-def agreement(recognised: int, agreeing: int = 5) -> Any:
-    return SimpleNamespace(agree=np.ones(agreeing, bool), recognised=recognised)
+VIEW: Any = SimpleNamespace(gsd_m=1000.0)
+
+
+def agreement(recognised: int, agreeing: int = 5, away_m: float = 0.0, held: bool = False) -> Any:
+    """A place so far from NOWHERE, how many landmarks it shows, and whether a pose holds it."""
+    way = away_m / EARTH_RADIUS_M
+    candidate = Candidate((float(np.sin(way)), 0.0, float(np.cos(way))), 0.0, 3)
+    return SimpleNamespace(agree=np.ones(agreeing, bool), recognised=recognised, candidate=candidate, held=held)
 
 
 @pytest.fixture
@@ -29,9 +36,10 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What is recognised at each agreement is written on it; the order of the looks is returned."""
     looks: list[int] = []
 
-    def recognise(guide: Any, view: Any, camera: Any, known: Any, one: Any) -> Recognition:
+    def recognise(guide: Any, view: Any, camera: Any, known: Any, one: Any, clock: Clock) -> Recognition:
         looks.append(one.recognised)
-        return Recognition(one, NOWHERE, recognised=one.recognised)
+        pose: Any = "some pose" if one.held else None
+        return Recognition(one, NOWHERE, pose, recognised=one.recognised)
 
     monkeypatch.setattr(recognition, "recognise", recognise)
     return looks
@@ -39,7 +47,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def run(agreements: list[Any], clock: Clock | None = None) -> list[Recognition]:
     nothing: Any = None
-    return recognitions(nothing, nothing, nothing, nothing, agreements, ENOUGH, clock or Clock(None))
+    return recognitions(nothing, VIEW, nothing, nothing, agreements, ENOUGH, clock or Clock(None))
 
 
 def test_most_landmarks_first(looked_at: list[int]) -> None:
@@ -55,6 +63,14 @@ def test_no_further_once_it_is_certain(looked_at: list[int]) -> None:
 def test_only_the_heaviest_are_looked_at(looked_at: list[int]) -> None:
     run([agreement(count) for count in range(12)])
     assert looked_at == [0, 1]
+
+
+def test_a_place_is_not_looked_at_again_once_a_pose_holds_it(looked_at: list[int]) -> None:
+    run([agreement(20, held=True), agreement(21, away_m=35e3)])
+    assert looked_at == [20]
+    run([agreement(10, held=True), agreement(11, away_m=45e3)])
+    run([agreement(8, held=False), agreement(9, away_m=35e3)])
+    assert looked_at == [20, 10, 11, 8, 9]
 
 
 def test_one_match_turns_no_frame(looked_at: list[int]) -> None:
