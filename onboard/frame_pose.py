@@ -91,9 +91,9 @@ def settled(scene: Scene, expected: Expected, recognised: Expected) -> Measured 
         found = _measure(scene, recognised)
         if found is None:
             return None
-        before = len(recognised)
-        recognised = scene.recognised(scene.under(found[2], expected))
-        measured = Measured(*found, recognised)
+        seen, ground, pose = found
+        before, recognised = len(recognised), scene.recognised(scene.under(pose, expected))
+        measured = Measured(seen, ground, pose, recognised)
         if len(recognised) < _GROWING * before:
             break
     return measured

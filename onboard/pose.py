@@ -91,17 +91,21 @@ def contradiction(free: Pose, known: PoseKnowledge) -> float:
     """How many sigmas a pose that was fitted to landmarks alone is off what was told, in the worst of it: 1-sigma of
     the pose and of the telling together. A frame that is not what it was said to be (tilted, from another height, from
     elsewhere) may show landmarks all the same, but not from where it should."""
-    lat, lon, _ = geodetic_from_ecef(free.position_ecef_m)
-    off, by_move = _priors(free.position_ecef_m, free.ecef_from_cam, ecef_from_ned(lat, lon), known)
+    off, by_move = _off_told(free, known)
     variance = 1.0 + np.einsum("ki,ij,kj->k", by_move, free.covariance, by_move)
     return float((np.abs(off) / np.sqrt(variance)).max())
 
 
 def vagueness(free: Pose, known: PoseKnowledge) -> float:
     """1-sigma of a pose along what it knows least of all that was told, in the telling's sigmas."""
-    lat, lon, _ = geodetic_from_ecef(free.position_ecef_m)
-    _, by_move = _priors(free.position_ecef_m, free.ecef_from_cam, ecef_from_ned(lat, lon), known)
+    _, by_move = _off_told(free, known)
     return float(np.sqrt(np.linalg.eigvalsh(by_move @ free.covariance @ by_move.T)[-1]))
+
+
+def _off_told(free: Pose, known: PoseKnowledge) -> tuple[Array, Array]:
+    """`_priors` of a pose, along its own north, east and down as its covariance is."""
+    lat, lon, _ = geodetic_from_ecef(free.position_ecef_m)
+    return _priors(free.position_ecef_m, free.ecef_from_cam, ecef_from_ned(lat, lon), known)
 
 
 def _reprojection(

@@ -118,14 +118,15 @@ def recognise(
     measured = settled(scene, expected, recognised)
     if measured is None:
         return Recognition(agreement, whole)
-    if contradiction(measured.pose, known) < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
-        measured = likelier(scene, expected, measured)
     off = contradiction(measured.pose, known)
-    pose = None
+    if off < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
+        measured = likelier(scene, expected, measured)
+        off = contradiction(measured.pose, known)
+    pose, seen = None, measured.recognised
     if off < CREDIBLE_SIGMAS:
         pose = told_pose(scene, measured, everything)
         if pose is None:
             return Recognition(agreement, whole)
-    seen = scene.recognised(scene.under(pose or measured.pose, expected))
+        seen = scene.recognised(scene.under(pose, expected))
     pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
     return Recognition(agreement, whole, pose, off, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)
