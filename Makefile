@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack networks bench-real bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-sim bench-integrity hil clean
+.PHONY: venv train-venv demo test lint pack networks bench-real bench-networks bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-sim bench-integrity hil clean
 
 venv: .venv/ready
 
@@ -47,6 +47,12 @@ networks: train-venv
 # Real photographs: solved and wrong apart, by label.
 bench-real: venv
 	$(BIN)/python -m tests.bench_real $(DATA)/iss
+
+# What the networks that turn and describe keypoints are worth on photographs at known poses (about 5 minutes); others
+# than the packaged ones: NETWORKS="--descriptor NET.onnx --orientation NET.onnx".
+NETWORKS ?=
+bench-networks: venv
+	$(BIN)/python -m tests.bench_networks $(DATA)/iss --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif $(NETWORKS)
 
 # The tracker on the same photographs, in order of time; and on their mirror images, which show no place on Earth.
 bench-track: venv
