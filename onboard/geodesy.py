@@ -78,7 +78,7 @@ def ecef_from_nadir_camera(lat_deg: float, lon_deg: float, heading_deg: float) -
 def heading_deg_of(ecef_from_cam: Array, lat_deg: float, lon_deg: float) -> float:
     """Azimuth of the image's up direction (-y), degrees in [0, 360)."""
     up_ned = ecef_from_ned(lat_deg, lon_deg).T @ -ecef_from_cam[:, 1]
-    return float(np.degrees(np.arctan2(up_ned[1], up_ned[0])) % 360.0)
+    return float(_azimuth_of(up_ned[1], up_ned[0]))
 
 
 def intersect_ellipsoid(origin_ecef_m: ArrayLike, direction_ecef: ArrayLike) -> Array:
@@ -130,7 +130,12 @@ def azimuth_deg(lat_a_deg: ArrayLike, lon_a_deg: ArrayLike, lat_b_deg: ArrayLike
     dlon = np.radians(lon_b_deg, dtype=np.float64) - np.radians(lon_a_deg, dtype=np.float64)
     east = np.sin(dlon) * np.cos(lat_b)
     north = np.cos(lat_a) * np.sin(lat_b) - np.sin(lat_a) * np.cos(lat_b) * np.cos(dlon)
-    return np.degrees(np.arctan2(east, north)) % 360.0
+    return _azimuth_of(east, north)
+
+
+def _azimuth_of(east: Array, north: Array) -> Array:
+    # Twice: the remainder of what lies a hair below zero rounds to 360 itself.
+    return np.asarray(np.degrees(np.arctan2(east, north)) % 360.0 % 360.0)
 
 
 def wrap_lon_deg(lon_deg: ArrayLike) -> Array:

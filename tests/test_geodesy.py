@@ -70,7 +70,20 @@ def test_nadir_camera_axes(heading: float) -> None:
     rotation = geodesy.ecef_from_nadir_camera(47.0, 179.9, heading)
     np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-12)
     assert np.linalg.det(rotation) == pytest.approx(1.0)
-    assert geodesy.heading_deg_of(rotation, 47.0, 179.9) == pytest.approx(heading)
+    found = geodesy.heading_deg_of(rotation, 47.0, 179.9)
+    assert 0 <= found < 360 and (found - heading + 180) % 360 - 180 == pytest.approx(0, abs=1e-9)
     # At heading 0 the picture is a map: right is east.
     east = geodesy.ecef_from_ned(47.0, 179.9)[:, 1]
     assert geodesy.ecef_from_nadir_camera(47.0, 179.9, 0.0)[:, 0] @ east == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("heading", [-1e-15, -1e-14, -1e-13, 1e-14, 359.999])
+def test_a_heading_a_hair_below_north_is_within_the_circle(heading: float) -> None:
+    turn = np.radians(heading)
+    up_ned = np.array([np.cos(turn), np.sin(turn), 0.0])
+    rotation = geodesy.ecef_from_ned(47.0, 10.0) @ np.column_stack(
+        [np.cross([0, 0, 1.0], up_ned), -up_ned, [0, 0, 1.0]]
+    )
+    found = geodesy.heading_deg_of(rotation, 47.0, 10.0)
+    assert 0 <= found < 360 and (found - heading + 180) % 360 - 180 == pytest.approx(0, abs=1e-9)
+    assert 0 <= float(geodesy.azimuth_deg(10.0, 20.0, 11.0, 20.0 + heading)) < 360
