@@ -2,8 +2,8 @@
 ``make bench-networks``, or ``python -m tests.bench_networks DIR --mosaic F.tif [--descriptor N] [--orientation N]``.
 
 A pose is known where the packaged pack, told the place or not, recognises landmarks there; the landmarks asked for are
-the pack's. They are described from the mosaic by the network asked about, product-quantized as in a pack, among as
-many of other places. Simulated pairs held out say less: what rises on them may fall here (docs/results.md).
+the pack's. They are described from the mosaic by the network asked about, product-quantized as in a pack, among
+those of other places. Simulated pairs held out say less: what rises on them may fall here (docs/results.md).
 """
 
 import argparse
@@ -34,6 +34,7 @@ FEWEST = 20  # landmarks recognised, from which on a pose is taken for known (of
 WEAK = 60  # photographs that show fewer are told apart: what a better network is for
 PRIOR_M = 8e3
 NEAR_PX, TURN_DEG, FIT_DEG = 3.5, 25.0, 20.0
+MAP_HALF_PX, MARGIN_PX = 330, 40  # around a place: half a view's diagonal, its tilt, and room for patches
 ELSEWHERE = 40  # other places whose landmarks are there to be taken for right ones
 
 
@@ -89,19 +90,19 @@ def photograph(localizer: Localizer, folder: Path, row: dict[str, str]) -> Photo
     camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
     altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0)
     lat, lon = float(row["lat_deg"]), float(row["lon_deg"])
+    view = localizer.view(frame, camera, localizer.knowledge(altitude_m))  # knowing the place changes nothing in it
     best = None
     for prior in (None, Prior(lat, lon, PRIOR_M)):
         known = localizer.knowledge(altitude_m, prior=prior)
-        view = localizer.view(frame, camera, known)
         for place in localizer.recognitions(view, camera, known):
             if place.pose is None or (best is not None and place.recognised <= best[0].recognised):
                 continue
             at_lat, at_lon, _ = geodetic_from_ecef(place.pose.position_ecef_m)
             if place.recognised >= FEWEST and distance_m(at_lat, at_lon, lat, lon) < RIGHT_M:
-                best = place, view, known
+                best = place, known
     if best is None:
         return None
-    place, view, known = best
+    place, known = best
     scene = Scene(localizer._guide, view, camera, known, place.placement, Clock(None))
     everything = localizer._guide.expected(view, place.placement, 0j, float(np.abs(view.corners).max()))
     seen = scene.under(place.pose, everything)
@@ -140,7 +141,7 @@ def measure(
         there = describer.describe(one.picture, xy, angle_deg, localizer.catalogue.scale_px[seen.numbers])
         recognised = int(mutual(there @ stored[at].T).sum())
         located = int((index.search(there, 10)[1] == at[:, None]).any(axis=1).sum())
-        shares = [direction_share(one.picture, orientation, xy, angle_deg, most) for most in (1, 2)]
+        shares = direction_shares(one.picture, orientation, xy, angle_deg)
         found = keypoints_that_find(localizer, one, describer, orientation, index, at, xy, angle_deg)
         scores.append(Score(len(seen), recognised, located, found, *shares))
     return scores
@@ -156,9 +157,9 @@ def on_map(
     """Landmarks within a view of a place: numbers (K,), how much the network turns them from the pack's directions
     (K,), descriptors (K, D)."""
     catalogue, gsd_m = localizer.catalogue, localizer.mission.gsd_m
-    half = 330
-    numbers = localizer._verifier.grid.within(unit_from_latlon(*place), (half - 40) * gsd_m / EARTH_RADIUS_M)
-    local = read_map(mosaic, place, gsd_m, half, half)
+    reach_m = (MAP_HALF_PX - MARGIN_PX) * gsd_m
+    numbers = localizer._verifier.grid.within(unit_from_latlon(*place), reach_m / EARTH_RADIUS_M)
+    local = read_map(mosaic, place, gsd_m, MAP_HALF_PX, MAP_HALF_PX)
     if local is None or not len(numbers):
         return np.empty(0, np.int64), np.empty(0), np.empty((0, describer.dim), np.float32)
     xy = local.pixels(catalogue.lat_deg[numbers], catalogue.lon_deg[numbers]).astype(np.float32)
@@ -169,13 +170,14 @@ def on_map(
     return numbers, turn_deg, describer.describe(picture, xy, own_deg, catalogue.scale_px[numbers])
 
 
-def direction_share(
-    picture: Picture, orientation: OrientationNetwork, xy: NDArray, angle_deg: NDArray, most: int
-) -> float:
-    """At how many places (K, 2) one of the ``most`` likeliest directions is the right one (K,)."""
-    number, found_deg = orientation.directions(picture.grey, xy, most)
+def direction_shares(
+    picture: Picture, orientation: OrientationNetwork, xy: NDArray, angle_deg: NDArray
+) -> tuple[float, float]:
+    """At what shares of places (K, 2) the likeliest direction, and one of two, is the right one (K,)."""
+    number, found_deg = orientation.directions(picture.grey, xy, 2)
     fits = np.abs((found_deg - angle_deg[number] + 180) % 360 - 180) < FIT_DEG
-    return len(np.unique(number[fits])) / max(len(xy), 1)
+    _, likeliest = np.unique(number, return_index=True)  # which comes first of each
+    return float(fits[likeliest].mean()), len(np.unique(number[fits])) / len(xy)
 
 
 def keypoints_that_find(
