@@ -29,7 +29,7 @@ lint: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The packaged pack, from the mosaic that ../shared brings (about 10 minutes on 2 cores).
+# The packaged pack, from the mosaic that ../shared brings (about 20 minutes on 2 cores).
 DATA ?= ../shared/data
 pack: venv
 	$(BIN)/nadir index build --mission index_builder/missions/iss-405km.yaml \

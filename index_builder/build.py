@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from index_builder.calibration import wrong_places
 from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
-from index_builder.pack_writer import PackWriter
+from index_builder.pack_writer import SEALED, PackWriter
 from index_builder.quantization import quantize
 from index_builder.selection import evenly_spread
 from onboard.acceptance import Acceptance, fit_acceptance
@@ -20,11 +20,14 @@ from onboard.known_answer import known_patches
 from onboard.landmarks import to_arrays
 from onboard.mission import Mission
 from onboard.orientation import OrientationNetwork
+from onboard.pack import open_pack
 from onboard.search import Search
 
 DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/results.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
 _OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, known answer, array headers
+
+CALIBRATION_FRAMES = 1500  # a tail of some dozen views that show something at a wrong place; a quarter of an hour
 
 DESCRIPTOR, ORIENTATION = "descriptor.onnx", "orientation.onnx"  # names in the pack
 
@@ -35,7 +38,7 @@ class BuildOptions:
     acceptance; networks: turn and describe the landmarks and are carried along, SIFT and RootSIFT when None."""
 
     budget_mb: float | None = None
-    calibration_frames: int = 600
+    calibration_frames: int = CALIBRATION_FRAMES
     seed: int = 0
     networks: Networks | None = None
 
@@ -89,8 +92,6 @@ def build_pack(
         descriptor_network=None if options.networks is None else DESCRIPTOR,
         orientation_network=None if options.networks is None else ORIENTATION,
         search=asdict(search),
-        acceptance=Acceptance.none(mission.false_fix_probability).to_plain(),
-        recognition=Acceptance.none(mission.false_fix_probability).to_plain(),
         mosaics=mosaic.provenance(),
     )
     places = to_arrays(
@@ -98,18 +99,47 @@ def build_pack(
     )
     codes = {name: getattr(quantized, name) for name in ("codes", "list_sizes", "coarse", "codebook")}
     writer.add_arrays("landmarks", {**places, **codes})
-    size = writer.seal()
+    size = _seal_accepting_nothing(writer)
     if size > budget:
         raise BudgetError(f"the pack takes {size / 2**20:.2f} MiB of {budget / 2**20:g}; raise the budget")
+    return _calibrate(writer, mosaic, options.calibration_frames, options.seed, progress)
 
-    wrong = wrong_places(
-        mosaic, writer.part, options.calibration_frames, options.seed,
-        lambda done, total: progress("calibrate", done, total),
-    )  # fmt: skip
+
+def recalibrate_pack(
+    path: Path, mosaic: Mosaic, frames: int, seed: int, progress: Callable[[str, int, int], None]
+) -> Acceptance:
+    """Draw a pack's acceptance anew, from so many mirrored views, and put it in the pack's place: for a runtime that
+    looks in another way than the one it was built with. Raises PackError, and MosaicError when the mosaic is not the
+    pack's."""
+    pack = open_pack(path)
+    if mosaic.provenance() != pack.manifest["mosaics"]:
+        names = ", ".join(str(told["file"]) for told in pack.manifest["mosaics"])
+        raise MosaicError(f"{path}: was not built from {', '.join(map(str, mosaic.paths))}; give it {names}")
+    writer = PackWriter(path, pack.mission)
+    for name in pack.files:
+        writer.add_file(path / name, name)
+    writer.manifest.update({key: value for key, value in pack.manifest.items() if key not in SEALED})
+    _seal_accepting_nothing(writer)
+    return _calibrate(writer, mosaic, frames, seed, progress)
+
+
+def _seal_accepting_nothing(writer: PackWriter) -> int:
+    """Seal a pack to be calibrated: every view is looked at in full; returns its size in bytes."""
+    for name in ("acceptance", "recognition"):
+        writer.manifest[name] = Acceptance.none(writer.mission.false_fix_probability).to_plain()
+    return writer.seal()
+
+
+def _calibrate(
+    writer: PackWriter, mosaic: Mosaic, frames: int, seed: int, progress: Callable[[str, int, int], None]
+) -> Acceptance:
+    """Give a sealed pack its acceptance and publish it."""
+    wrong = wrong_places(mosaic, writer.part, frames, seed, lambda done, total: progress("calibrate", done, total))
     # Agreements are what a tracker weighs, recognition is what a single frame's fix is judged by.
-    for name, scores in (("acceptance", wrong.scores), ("recognition", wrong.recognised)):
-        writer.manifest[name] = fit_acceptance(scores, mission.false_fix_probability).to_plain()
+    for name, scores in (("acceptance", wrong.scores), ("recognition", wrong.weights)):
+        writer.manifest[name] = fit_acceptance(scores, writer.mission.false_fix_probability).to_plain()
         writer.manifest[f"wrong_{name}"] = np.quantile(scores, [0.5, 0.9, 0.99, 1.0]).round(2).tolist()
+    writer.manifest["calibration_frames"] = frames
     writer.seal()
     writer.publish()
     return Acceptance.from_plain(writer.manifest["recognition"])

@@ -21,10 +21,11 @@ from onboard.rectify import Rectified, rectifier
 
 @dataclass(frozen=True, eq=False)
 class WrongPlaces:
-    """The best of views that show no place of a pack: scores (N,) of agreements, recognised (N,) landmarks."""
+    """The best of views that show no place of a pack: scores (N,) of agreements, weights (N,) of the
+    landmarks recognised."""
 
     scores: NDArray[np.float64]
-    recognised: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
 
 def wrong_places(
@@ -55,7 +56,7 @@ def _start_worker(mosaic: Mosaic, pack: Path) -> None:
     _worker.update(mosaic=mosaic, localizer=Localizer(pack))
 
 
-def _score(job: tuple[tuple[float, float], int]) -> tuple[float, int]:
+def _score(job: tuple[tuple[float, float], int]) -> tuple[float, float]:
     place, seed = job
     localizer: Localizer = _worker["localizer"]
     known = localizer.knowledge()
@@ -64,8 +65,8 @@ def _score(job: tuple[tuple[float, float], int]) -> tuple[float, int]:
     evidence = Evidence(Clock(None), thorough=True)
     found = localizer.recognitions(view, localizer.camera, known, evidence)
     # Only what a fix could be made of: a pose that contradicts what was told never is one.
-    recognised = max((one.recognised for one in found if one.pose), default=0)
-    return evidence.hypotheses[0].score if evidence.hypotheses else 0.0, recognised
+    weight = max((one.weight for one in found if one.pose), default=0.0)
+    return evidence.hypotheses[0].score if evidence.hypotheses else 0.0, weight
 
 
 def mirrored_view(

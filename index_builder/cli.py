@@ -1,17 +1,17 @@
-"""``nadir index build`` and ``nadir index georeference``."""
+"""``nadir index build``, ``nadir index calibrate`` and ``nadir index georeference``."""
 
 import argparse
-import math
 import shutil
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
-from index_builder.build import BuildOptions, build_pack
+from index_builder.build import CALIBRATION_FRAMES, BuildOptions, build_pack, recalibrate_pack
 from index_builder.extraction import Networks
 from index_builder.georeference import georeference
 from index_builder.mosaic import Mosaic
+from onboard.acceptance import Acceptance
 from onboard.describer import PatchNetwork
 from onboard.mission import load_mission
 from onboard.orientation import OrientationNetwork
@@ -27,13 +27,20 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     build.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif")
     build.add_argument("--out", required=True, type=Path, metavar="PACK")
     build.add_argument("--budget-mb", type=float, help="MiB of the whole pack (default: the mission's)")
-    build.add_argument("--calibration-frames", type=int, default=600, help="mirrored views (default: %(default)s)")
+    _add_frames(build, "--calibration-frames")
     build.add_argument("--network", metavar="NET.onnx|rootsift", help="describes landmarks (default: the packaged one)")
     build.add_argument(
         "--orientation", type=Path, metavar="NET.onnx", help="turns landmarks (default: the packaged one)"
     )
     build.add_argument("--seed", type=int, default=0)
     build.set_defaults(run=run_build)
+
+    calibrate = actions.add_parser("calibrate", help="draw a pack's acceptance anew, for another runtime")
+    calibrate.add_argument("pack", type=Path, metavar="PACK", help="replaced when all is done")
+    calibrate.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="the pack's own")
+    _add_frames(calibrate, "--frames")
+    calibrate.add_argument("--seed", type=int, default=0)
+    calibrate.set_defaults(run=run_calibrate)
 
     reference = actions.add_parser("georeference", help="give an equirectangular picture its bounds")
     reference.add_argument("picture", type=Path)
@@ -56,9 +63,25 @@ def run_build(arguments: argparse.Namespace) -> int:
     acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, bars)
     bars.close()
     shutil.rmtree(arguments.out.with_name(arguments.out.name + ".work"), ignore_errors=True)
-    least = f"a fix takes {math.ceil(acceptance.least_score)} landmarks recognised"
-    print(f"{arguments.out}: {least}; see 'nadir pack info'", file=sys.stderr)
+    _tell(arguments.out, acceptance)
     return 0
+
+
+def run_calibrate(arguments: argparse.Namespace) -> int:
+    bars = Bars()
+    acceptance = recalibrate_pack(arguments.pack, Mosaic(*arguments.mosaic), arguments.frames, arguments.seed, bars)
+    bars.close()
+    _tell(arguments.pack, acceptance)
+    return 0
+
+
+def _add_frames(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(name, type=int, default=CALIBRATION_FRAMES, help="mirrored views (default: %(default)s)")
+
+
+def _tell(pack: Path, acceptance: Acceptance) -> None:
+    least = f"a fix takes {acceptance.least_score:.1f} landmarks recognised, a quarter each in a line"
+    print(f"{pack}: {least}; see 'nadir pack info'", file=sys.stderr)
 
 
 def run_georeference(arguments: argparse.Namespace) -> int:

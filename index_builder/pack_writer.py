@@ -15,6 +15,8 @@ from onboard.checksums import Checksum
 from onboard.mission import Mission, mission_yaml
 from onboard.pack import FORMAT, MANIFEST, sealed_manifest
 
+SEALED = ("format", "built_with", "files")  # entries of a manifest that `PackWriter.seal` writes itself
+
 
 @dataclass
 class PackWriter:

@@ -1,7 +1,6 @@
 """``nadir pack info`` and ``nadir pack verify``."""
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
@@ -27,7 +26,8 @@ def info(arguments: argparse.Namespace) -> int:
     acceptance = Acceptance.from_plain(manifest.get("recognition", {}))
     print(f"{path}\nformat {manifest['format']}, {manifest.get('built_with')}, seed {manifest.get('seed')}")
     print((path / "mission.yaml").read_text(encoding="utf-8"), end="")
-    print(f"landmarks {manifest.get('landmarks')}, a fix takes {math.ceil(acceptance.least_score)} recognised")
+    least = f"{acceptance.least_score:.1f} of them recognised (a quarter each in a line)"
+    print(f"landmarks {manifest.get('landmarks')}, a fix takes {least}")
     print(f"of the mirrored views 50, 90, 99, 100 % showed at most {manifest.get('wrong_recognition')}")
     for mosaic in manifest.get("mosaics", []):
         print(f"mosaic {mosaic['file']}, {mosaic['bytes']} bytes, sha256 {mosaic['sha256']}")

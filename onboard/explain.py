@@ -219,15 +219,15 @@ def _agreement_checks(agreements: Sequence[Consensus]) -> list[Check]:
 def _recognition_checks(localizer: Localizer, recognitions: Sequence[Recognition]) -> list[Check]:
     acceptance = localizer.acceptance
     best = recognitions[0] if recognitions else None
-    count = best.recognised if best else 0
-    shown = acceptance.accepts(count)
+    count, weight = (best.recognised, best.weight) if best else (0, 0.0)
+    shown = acceptance.accepts(weight)
     text = (
-        f"{count} landmarks in distinct spots seen where the pose has them, at least"
-        f" {math.ceil(acceptance.least_score)} are asked for; the best of {len(recognitions)} looked at"
+        f"{count} landmarks in distinct spots seen where the pose has them, of weight {weight:.1f} (a quarter each in"
+        f" a line), at least {acceptance.least_score:.1f} is asked for; the best of {len(recognitions)} looked at"
     )
-    likely = acceptance.false_fix_probability(count)
+    likely = acceptance.false_fix_probability(weight)
     chance = (
-        f"a frame of nothing known shows so many with probability {likely:.2g};"
+        f"a frame of nothing known shows as much with probability {likely:.2g};"
         f" at most {acceptance.limit:.2g} is allowed"
     )
     checks = [Check("recognition", shown, text), Check("chance", shown, chance)]
@@ -241,11 +241,14 @@ def _recognition_checks(localizer: Localizer, recognitions: Sequence[Recognition
 
 def _runner_up(localizer: Localizer, recognitions: Sequence[Recognition]) -> Check:
     """Whether a place elsewhere would be accepted as well."""
-    held = [(other.recognised, other.pose) for other in recognitions if other.pose is not None]
+    held = [(other, other.pose) for other in recognitions if other.pose is not None]
     best, least_m = held[0][1], APART_BINS * localizer.search.bin_m
-    for recognised, pose in held[1:]:
+    for other, pose in held[1:]:
         apart_m = float(np.linalg.norm(pose.position_ecef_m - best.position_ecef_m))
         if apart_m > least_m:
-            text = f"the best place elsewhere shows {recognised} landmarks, {apart_m / 1e3:.0f} km away"
-            return Check("runner-up", not localizer.acceptance.accepts(recognised), text)
+            text = (
+                f"the best place elsewhere shows {other.recognised} landmarks of weight {other.weight:.1f},"
+                f" {apart_m / 1e3:.0f} km away"
+            )
+            return Check("runner-up", not localizer.acceptance.accepts(other.weight), text)
     return Check("runner-up", True, f"no pose holds farther than {least_m / 1e3:.0f} km away")

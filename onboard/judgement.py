@@ -20,7 +20,7 @@ def judge(
     timestamp_ns: int | None,
     timings_ms: dict[str, float],
 ) -> Fix:
-    """Accept the best of what was recognised in a frame (most landmarks first), or say why not. bin_m: of the votes."""
+    """Accept the best of what was recognised in a frame (heaviest first), or say why not. bin_m: of the votes."""
     best = recognitions[0] if recognitions else None
     recognised, votes = (best.recognised, best.agreement.candidate.votes) if best else (0, 0)
 
@@ -30,14 +30,16 @@ def judge(
             timings_ms=timings_ms,
         )  # fmt: skip
 
+    weight = best.weight if best else 0.0
     shown = f"the best place shows {recognised} of its landmarks"
-    if best is None or not acceptance.accepts(recognised):
-        return refuse(Status.NO_MATCH, f"{shown}, {np.ceil(acceptance.least_score):.0f} are asked for")
+    if best is None or not acceptance.accepts(weight):
+        asked = f"{acceptance.least_score:.1f} is asked for"
+        return refuse(Status.NO_MATCH, f"{shown}, of weight {weight:.1f} (a quarter each in a line); {asked}")
     if best.pose is None:
         told = f"what was told of tilt, altitude, attitude or place by {best.contradiction:.0f} sigmas"
         return refuse(Status.NO_MATCH, f"{shown}, but from a pose that contradicts {told}")
     for other in recognitions[1:]:
-        if other.pose is None or not acceptance.accepts(other.recognised):
+        if other.pose is None or not acceptance.accepts(other.weight):
             continue
         apart_m = float(np.linalg.norm(other.pose.position_ecef_m - best.pose.position_ecef_m))
         if apart_m > APART_BINS * bin_m:
@@ -45,7 +47,7 @@ def judge(
                 Status.AMBIGUOUS,
                 f"two places {apart_m / 1e3:.0f} km apart show {best.recognised} and {other.recognised} landmarks",
             )
-    return _fix(best, acceptance.false_fix_probability(best.recognised), timestamp_ns, timings_ms)
+    return _fix(best, acceptance.false_fix_probability(best.weight), timestamp_ns, timings_ms)
 
 
 def _fix(best: Recognition, probability: float, timestamp_ns: int | None, timings_ms: dict[str, float]) -> Fix:

@@ -18,15 +18,15 @@ def patches_at(
     the keypoint's size: the scale is known, and a wide neighbourhood tells more than a small one. Past its edges the
     picture is mirrored.
     """
-    at = np.arange(size, dtype=np.float32) - (size - 1) / 2
-    right, down = np.meshgrid(at, at)
+    at = np.arange(size, dtype=np.float32) - np.float32((size - 1) / 2)
     out = np.empty((len(xy), size, size), np.uint8)
     for start in range(0, len(xy), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        angle = np.radians(angle_deg[part], dtype=np.float32)[:, None, None]
-        cos, sin = np.cos(angle), np.sin(angle)
-        map_x = xy[part, 0, None, None] + cos * right - sin * down
-        map_y = xy[part, 1, None, None] + sin * right + cos * down
+        angle = np.radians(angle_deg[part], dtype=np.float32)[:, None]
+        along, across = np.cos(angle) * at, np.sin(angle) * at
+        # Columns and rows apart until the last sum, the only one of a patch's size.
+        map_x = (xy[part, :1] + along)[:, None, :] - across[:, :, None]
+        map_y = (xy[part, 1:] + across)[:, None, :] + along[:, :, None]
         tall = (-1, size)
         out[part] = cv2.remap(
             grey, map_x.reshape(tall), map_y.reshape(tall), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT

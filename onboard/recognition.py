@@ -1,7 +1,7 @@
-"""Recognition: a placement grown to the whole frame, its pose, and how many landmarks are recognised under it.
+"""Recognition: a placement grown to the whole frame, its pose, and the landmarks that are recognised under it.
 
-That number is what a fix is judged by: right places show tens to hundreds of their landmarks just where they must be,
-wrong ones by chance a few (docs/results.md).
+What they weigh is what a fix is judged by: right places show tens to hundreds of their landmarks just where they must
+be, wrong ones by chance a few (docs/results.md).
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.clock import Clock
+from onboard.corroboration import corroboration
 from onboard.frame_pose import Scene, settled, told_pose
 from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.ground_plane import as_ground, offsets_of
@@ -34,6 +35,9 @@ _AGREEMENTS = 2  # the heaviest, that are looked at: right places were never beh
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
 # Landmarks looked for, evenly spread; where fewer than plenty of these are recognised, all in view are looked for.
 _SAMPLE, _PLENTY = 600, 80
+# What shows fewer at the first look is not looked at further: from there to the last look no right place has gained
+# more than half, and what a fix is made of is several times as many (docs/results.md).
+_PROMISING = 8
 # A pose that knows worse than that what was told, in the telling's sigmas, may be bent to it (onboard/reversal.py).
 _VAGUE_SIGMAS = 0.75
 
@@ -42,14 +46,16 @@ _VAGUE_SIGMAS = 0.75
 class Recognition:
     """An agreement looked at landmark by landmark. placement: what it grew to; pose: None when none holds it, or only
     one that contradicts what was told; contradiction: by how many sigmas (`onboard.pose.contradiction`); recognised:
-    how many landmarks the frame shows where the pose, told or not, has them, in distinct spots; landmarks (N,) int64
-    and pixels (N, 2): those recognised, and where the camera saw them."""
+    how many landmarks the frame shows where the pose, told or not, has them, in distinct spots; weight: what these say
+    together (`onboard.corroboration`); landmarks (N,) int64 and pixels (N, 2): those recognised, and where the camera
+    saw them."""
 
     agreement: Consensus
     placement: Placement
     pose: Pose | None = None
     contradiction: float = 0.0
     recognised: int = 0
+    weight: float = 0.0
     landmarks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     pixels: Array = field(default_factory=lambda: np.empty((0, 2)))
 
@@ -69,17 +75,17 @@ def recognitions(
     enough: float,
     clock: Clock,
 ) -> list[Recognition]:
-    """What was recognised at the heaviest agreements (heaviest first), most landmarks first; the rest is not looked at
-    once one shows more than ``enough``, nor a place again that a pose was found for."""
+    """What was recognised at the heaviest agreements (heaviest first), the heaviest first; the rest is not looked at
+    once one weighs more than ``enough``, nor a place again that a pose was found for."""
     found: list[Recognition] = []
     for agreement in agreements[:_AGREEMENTS]:
         clock.check()
         if agreement.agree.sum() < _FEWEST_AGREEING or any(_holds(one, agreement, view) for one in found):
             continue
         found.append(recognise(guide, view, camera, known, agreement, clock))
-        if found[-1].recognised > enough:
+        if found[-1].weight > enough:
             break
-    return sorted(found, key=lambda one: -one.recognised)
+    return sorted(found, key=lambda one: -one.weight)
 
 
 def _holds(one: Recognition, agreement: Consensus, view: View) -> bool:
@@ -115,6 +121,8 @@ def recognise(
     recognised = scene.recognised(expected)
     if len(recognised) < _PLENTY:
         expected, recognised = everything, scene.recognised(everything)
+    if len(recognised) < _PROMISING:
+        return Recognition(agreement, whole)
     measured = settled(scene, expected, recognised)
     if measured is None:
         return Recognition(agreement, whole)
@@ -129,4 +137,5 @@ def recognise(
             return Recognition(agreement, whole)
         seen = scene.recognised(scene.under(pose, expected))
     pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
-    return Recognition(agreement, whole, pose, off, len(one_a_square(seen.xy, _SPOT_PX)), seen.numbers, pixels)
+    spots = seen.xy[one_a_square(seen.xy, _SPOT_PX)]
+    return Recognition(agreement, whole, pose, off, len(spots), corroboration(spots), seen.numbers, pixels)

@@ -19,9 +19,9 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class BestPlace:
-    """The place that came nearest to being the fix, whether it became it or not. score: landmarks recognised, 0 where
-    there was none; false_fix_probability: as the pack is calibrated, what a fix would have stated; position_ecef_m (3,)
-    of the camera, None without a pose."""
+    """The place that came nearest to being the fix, whether it became it or not. score: weight of the landmarks
+    recognised, 0 where there was none; false_fix_probability: as the pack is calibrated, what a fix would have stated;
+    position_ecef_m (3,) of the camera, None without a pose."""
 
     score: float
     false_fix_probability: float
@@ -34,7 +34,7 @@ class BestPlace:
             return cls(0.0, 1.0, None)
         best = evidence.recognitions[0]
         position = None if best.pose is None else best.pose.position_ecef_m
-        return cls(float(best.recognised), acceptance.false_fix_probability(best.recognised), position)
+        return cls(best.weight, acceptance.false_fix_probability(best.weight), position)
 
 
 def truth_record(shot: Shot, seen: Observation, outline_lonlat_deg: Array) -> Record:

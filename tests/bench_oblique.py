@@ -100,7 +100,7 @@ def answers(localizer: Localizer, studio: Studio, shot: Shot, vertical: Vertical
         evidence = localizer.examine(picture, altitude_m=told_altitude_m(localizer.mission), vertical=told)
         fix = evidence.fix
         held = [place for place in evidence.recognitions if place.pose is not None]
-        poses = [(place.recognised, place.pose.position_ecef_m) for place in held]
+        poses = [(place.weight, place.pose.position_ecef_m) for place in held]
         wrong = [score for score, position in poses if how == "mirrored" or _error_m(shot, position) > RIGHT_M]
         record = Record(
             tilt_deg, how, shot.index, fix.status.value,
@@ -140,7 +140,7 @@ def report(records: list[Record], least_score: float) -> None:
                 f"{tilt_deg:9g} {how:9}{len(chosen):7}{len(right):8}{len(fixes) - len(right):7}"
                 f"{len(chosen) - len(fixes):8}{cells}{max(wrong):12.1f}{np.median(wrong):12.1f}"
             )
-    print(f"a fix takes {np.ceil(least_score):.0f} landmarks recognised")
+    print(f"a fix takes a weight of {least_score:.1f} in landmarks recognised")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ wrong place say how near a wrong fix was.
 import argparse
 import csv
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +53,16 @@ def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
     fix = localizer.localize(frame, altitude_m=altitude_m)
     known = localizer.knowledge(altitude_m)
     camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
-    right = wrong = wrong_votes = 0
+    right = wrong = 0.0
+    wrong_votes = 0
     for place in localizer.recognitions(localizer.view(frame, camera, known), camera, known):
         if place.pose is None:
             continue
         at_lat, at_lon, _ = geodetic_from_ecef(place.pose.position_ecef_m)
         if distance_m(at_lat, at_lon, lat, lon) < RIGHT_M:
-            right = max(right, place.recognised)
+            right = max(right, place.weight)
         else:
-            wrong, wrong_votes = max(wrong, place.recognised), max(wrong_votes, place.agreement.candidate.votes)
+            wrong, wrong_votes = max(wrong, place.weight), max(wrong_votes, place.agreement.candidate.votes)
     error_km = None if fix.status is not Status.FIX else float(distance_m(fix.lat_deg, fix.lon_deg, lat, lon)) / 1e3
     return {
         "file": row["file"],
@@ -71,8 +71,8 @@ def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
         "error_km": None if error_km is None else round(error_km, 2),
         "inliers": fix.inliers,
         "votes": fix.votes,
-        "right_recognised": right,
-        "wrong_recognised": wrong,
+        "right_weight": round(right, 2),
+        "wrong_weight": round(wrong, 2),
         "wrong_votes": wrong_votes,
         "ms": round(fix.timings_ms["total"], 1),
         "stages_ms": {stage: round(ms, 1) for stage, ms in fix.timings_ms.items() if stage != "total"},
@@ -94,14 +94,14 @@ def report(records: list[dict], least_score: float) -> None:
         errors = [record["error_km"] for record in chosen if record["error_km"] is not None]
         solved = [error for error in errors if error * 1e3 <= RIGHT_M]
         median = f"{np.median(solved):.1f}" if solved else "-"
-        wrong = max(record["wrong_recognised"] for record in chosen)
+        wrong = max(record["wrong_weight"] for record in chosen)
         print(
             f"{label:22}{len(chosen):7}{len(solved):8}{len(errors) - len(solved):7}{len(chosen) - len(errors):8}"
-            f"{median:>11}{wrong:21}"
+            f"{median:>11}{wrong:21.2f}"
         )
     times = [record["ms"] for record in records]
     p50, p95 = np.quantile(times, [0.5, 0.95])
-    print(f"a fix takes {math.ceil(least_score)} landmarks recognised; latency p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+    print(f"a fix takes a weight of {least_score:.1f}; latency p50 {p50:.0f} ms, p95 {p95:.0f} ms")
     for stage in dict.fromkeys(stage for record in records for stage in record["stages_ms"]):
         p50, p95 = np.quantile([record["stages_ms"].get(stage, 0.0) for record in records], [0.5, 0.95])
         print(f"{stage:>12} p50 {p50:.0f} ms, p95 {p95:.0f} ms")

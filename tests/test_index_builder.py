@@ -1,5 +1,6 @@
 """The ground side: mosaics, tiles, missions, and a build that is whole, resumable and reproducible."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from index_builder.tiles import WATER_RGB, is_land, read_map, tiles_of
 from onboard import BudgetError, MissionError, MosaicError
 from onboard.cli import main
 from onboard.mission import load_mission, mission_yaml
+from onboard.pack import open_pack, read_manifest
 from tests.conftest import MISSION
 from tests.networks import DIM, write_network, write_orientation_network
 
@@ -142,6 +144,28 @@ def test_budgets(tmp_path: Path) -> None:
     assert _size_for(32 * 2**20, 128, 5000)[0] == 5000
     with pytest.raises(BudgetError, match=r"0\.3 MiB"):
         _size_for(0.3 * 2**20, 128, 10**6)
+
+
+def test_a_pack_is_calibrated_anew(pack: Path, blue_marble: Path, tmp_path: Path, capsys) -> None:
+    """The landmarks stay as they are, byte by byte; only the pack's own mosaic will do; what fails leaves it whole."""
+    again = tmp_path / "again"
+    shutil.copytree(pack, again)
+    before = read_manifest(again)
+    command = ["index", "calibrate", str(again), "--frames", "40", "--seed", "5"]
+    assert main([*command, "--mosaic", str(blue_marble)]) == 0
+    assert "a fix takes" in capsys.readouterr().err
+    after = open_pack(again).manifest  # every byte is checked
+    assert after["files"] == before["files"] and after["landmarks"] == before["landmarks"]
+    assert after["calibration_frames"] == 40 and after["recognition"] != before["recognition"]
+
+    other = tmp_path / "other.tif"
+    shutil.copyfile(blue_marble, other)
+    assert main([*command, "--mosaic", str(other)]) == 2
+    assert f"give it {blue_marble.name}" in capsys.readouterr().err
+    assert open_pack(again).manifest == after and sorted(path.name for path in tmp_path.iterdir()) == [
+        "again",
+        "other.tif",
+    ]
 
 
 def test_a_mosaic_too_coarse_is_refused(blue_marble: Path, mission_file: Path, tmp_path: Path, capsys) -> None:

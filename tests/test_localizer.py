@@ -83,7 +83,7 @@ def test_a_camera_mounted_off_nadir(localizer: Localizer, blue_marble: Path) -> 
     frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading, tilted)
     known = knowledge_of(replace(localizer.mission, off_nadir_deg=25.0, off_nadir_direction_deg=270.0))
     best, *_ = localizer.recognitions(localizer.view(frame, localizer.camera, known), localizer.camera, known)
-    assert best.pose is not None and localizer.acceptance.accepts(best.recognised)
+    assert best.pose is not None and localizer.acceptance.accepts(best.weight)
     assert np.linalg.norm(best.pose.position_ecef_m - ecef_from_geodetic(lat, lon, 700e3)) < 15e3
 
 
@@ -302,5 +302,5 @@ def test_a_tilt_that_is_not_told_gives_no_wrong_fix(localizer: Localizer, blue_m
         assert evidence.fix.status is Status.NO_MATCH and nothing_known(evidence.fix)
         best = evidence.recognitions[0]
         assert best.pose is None and best.contradiction > CREDIBLE_SIGMAS and evidence.fix.inliers == best.recognised
-        if localizer.acceptance.accepts(best.recognised):
+        if localizer.acceptance.accepts(best.weight):
             assert "contradicts what was told" in evidence.fix.reason

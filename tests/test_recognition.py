@@ -10,6 +10,7 @@ from onboard import recognition
 from onboard.clock import Clock
 from onboard.geodesy import EARTH_RADIUS_M
 from onboard.ground_plane import as_ground
+from onboard.guided import Expected
 from onboard.intake import Rejected
 from onboard.matches import Matches
 from onboard.placement import Placement
@@ -24,22 +25,22 @@ ENOUGH = 30.0
 VIEW: Any = SimpleNamespace(gsd_m=1000.0)
 
 
-def agreement(recognised: int, agreeing: int = 5, away_m: float = 0.0, held: bool = False) -> Any:
-    """A place so far from NOWHERE, how many landmarks it shows, and whether a pose holds it."""
+def agreement(weight: int, agreeing: int = 5, away_m: float = 0.0, held: bool = False) -> Any:
+    """A place so far from NOWHERE, what it weighs, and whether a pose holds it."""
     way = away_m / EARTH_RADIUS_M
     candidate = Candidate((float(np.sin(way)), 0.0, float(np.cos(way))), 0.0, 3)
-    return SimpleNamespace(agree=np.ones(agreeing, bool), recognised=recognised, candidate=candidate, held=held)
+    return SimpleNamespace(agree=np.ones(agreeing, bool), weight=weight, candidate=candidate, held=held)
 
 
 @pytest.fixture
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What is recognised at each agreement is written on it; the order of the looks is returned."""
+    """What each agreement weighs is written on it; the order of the looks is returned."""
     looks: list[int] = []
 
     def recognise(guide: Any, view: Any, camera: Any, known: Any, one: Any, clock: Clock) -> Recognition:
-        looks.append(one.recognised)
+        looks.append(one.weight)
         pose: Any = "some pose" if one.held else None
-        return Recognition(one, NOWHERE, pose, recognised=one.recognised)
+        return Recognition(one, NOWHERE, pose, weight=one.weight)
 
     monkeypatch.setattr(recognition, "recognise", recognise)
     return looks
@@ -50,9 +51,9 @@ def run(agreements: list[Any], clock: Clock | None = None) -> list[Recognition]:
     return recognitions(nothing, VIEW, nothing, nothing, agreements, ENOUGH, clock or Clock(None))
 
 
-def test_most_landmarks_first(looked_at: list[int]) -> None:
+def test_the_heaviest_first(looked_at: list[int]) -> None:
     found = run([agreement(3), agreement(20)])
-    assert looked_at == [3, 20] and [one.recognised for one in found] == [20, 3]
+    assert looked_at == [3, 20] and [one.weight for one in found] == [20, 3]
 
 
 def test_no_further_once_it_is_certain(looked_at: list[int]) -> None:
@@ -82,6 +83,29 @@ def test_time_is_up(looked_at: list[int]) -> None:
     with pytest.raises(Rejected):
         run([agreement(20)], Clock(-1.0))
     assert looked_at == []
+
+
+@pytest.mark.parametrize(("seen", "followed"), [(0, False), (7, False), (8, True), (40, True)])
+def test_what_shows_too_little_is_not_looked_at_further(
+    seen: int, followed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xy = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0)), axis=-1).reshape(-1, 2) * 20
+    landmarks = Expected(np.arange(100), as_ground(xy * 1e3), xy, np.zeros(100, np.float32))
+    looks: list[int] = []
+
+    def settled(scene: Any, expected: Expected, recognised: Expected) -> None:
+        looks.append(len(recognised))
+
+    monkeypatch.setattr(recognition, "placement_of", lambda *asked: (NOWHERE, 0j))
+    monkeypatch.setattr(recognition, "grown", lambda *asked: NOWHERE)
+    monkeypatch.setattr(recognition, "settled", settled)
+    guide: Any = SimpleNamespace(
+        expected=lambda *asked: landmarks, recognised=lambda view, expected: np.arange(len(expected)) < seen
+    )
+    view: Any = SimpleNamespace(corners=np.array([1e5 + 1e5j]), gsd_m=1000.0)
+    nothing: Any = None
+    found = recognition.recognise(guide, view, nothing, nothing, agreement(20), Clock(None))
+    assert found.pose is None and looks == ([seen] if followed else [])
 
 
 def test_growth_begins_where_most_agree_not_in_the_middle_of_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
