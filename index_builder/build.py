@@ -12,7 +12,7 @@ from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.pack_writer import SEALED, PackWriter
 from index_builder.quantization import quantize
-from index_builder.selection import evenly_spread
+from index_builder.selection import selected
 from onboard.acceptance import Acceptance, fit_acceptance
 from onboard.describer import PatchNetwork
 from onboard.errors import BudgetError, MosaicError
@@ -69,7 +69,7 @@ def build_pack(
     carried = 0 if options.networks is None else sum(path.stat().st_size for path in vars(options.networks).values())
     count, lists = _size_for(budget - carried, dimension, len(landmarks))
     progress("select", 0, 1)
-    landmarks = landmarks[evenly_spread(landmarks.lat_deg, landmarks.lon_deg, landmarks.response, count)]
+    landmarks = selected(landmarks, count, lists)
     progress("quantize", 0, 1)
     quantized = quantize(landmarks.descriptors, dimension // DIMENSIONS_A_CODE, lists, options.seed)
     landmarks = landmarks[quantized.order]

@@ -22,10 +22,10 @@ from onboard.verification import Consensus
 class Evidence:
     """Written by the pipeline on its way through one frame; what it did not reach stays None or empty.
 
-    camera: at the frame's size; worldwide: sorted keys (`Matches.keys`) of the matches with the nearest landmarks of
-    the Earth; agreements: of every candidate that was verified, heaviest first; recognitions: what is judged, most
-    landmarks first; hypotheses: the agreements with a pose, best score first, for a tracker and only where
-    ``thorough``; fix: the answer. Times are the clock's.
+    camera: at the frame's size; worldwide: sorted keys (`Matches.keys`) of the matches that voted; agreements: of every
+    candidate that was verified, heaviest first; recognitions: what is judged, most landmarks first; hypotheses: the
+    agreements with a pose, best score first, for a tracker and only where ``thorough``; fix: the answer. Times are the
+    clock's.
     """
 
     clock: Clock

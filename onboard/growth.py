@@ -15,7 +15,9 @@ from onboard.matches import View
 from onboard.placement import Placement, fit_similarity
 
 FIRST_PX = 40.0  # radius of the first circle
-_RADII_PX = (FIRST_PX, 120.0, np.inf)
+# Radii, and the least share of landmarks there that is recognised: in the first circle 28 % and more at right places,
+# 20 % at one in six of wrong ones (docs/results.md).
+_CIRCLES = ((FIRST_PX, 0.2), (120.0, 0.06), (np.inf, 0.05))
 _LANDMARKS = 50  # looked for in a circle, evenly spread: enough for four numbers
 _FEWEST, _FEWEST_RECOGNISED = 6, 3
 _SETTLED_PX = 20.0  # see `fit_similarity`
@@ -27,14 +29,14 @@ def grown(guide: Guide, view: View, placement: Placement, middle: complex) -> Pl
     """The placement fitted to the whole frame, from one that holds around the ground offset ``middle``; None when too
     little is recognised on the way."""
     reach_m = float(np.abs(view.corners).max()) + abs(middle)
-    for radius_px in _RADII_PX:
+    for radius_px, least_share in _CIRCLES:
         radius_m = min(radius_px * view.gsd_m, reach_m)
         expected = guide.expected(view, placement, middle, radius_m)
         expected = expected[spread(expected, _LANDMARKS)]
         if len(expected) < _FEWEST:
             continue
         known, off_px, likeness = guide.located(view, expected)
-        if known.sum() < _FEWEST_RECOGNISED:
+        if known.sum() < max(_FEWEST_RECOGNISED, least_share * len(expected)):
             return None
         seen = expected.ground[known] + as_ground(off_px[known]) * view.gsd_m
         factor, shift = _robust(seen, expected.ground[known], likeness[known].astype(np.float64), view.gsd_m)

@@ -25,7 +25,7 @@ from onboard.intake import Rejected, as_rgb, camera_of_frame, screening
 from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
 from onboard.landmarks import Catalogue, search_index
-from onboard.matches import View, scale_agrees, view_of
+from onboard.matches import View, view_of
 from onboard.orientation import orientation_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.picture import Picture, shrink_mask
@@ -35,7 +35,6 @@ from onboard.recognition import Recognition, recognitions
 from onboard.rectify import Rectified, rectifier
 from onboard.scrubbed import memory_scrubber
 from onboard.search import Search
-from onboard.shortlist import shortlist
 from onboard.verification import Verifier
 from onboard.voting import Candidate, vote
 
@@ -219,14 +218,11 @@ class Localizer:
         """The places worth a closer look: fills in worldwide, agreements, and hypotheses when they are asked for."""
         clock, search = evidence.clock, self.search
         with clock.stage("look-up"):
-            matches, likeness = nearest_landmarks(self._index, self.catalogue, search, view, known.prior)
+            matches, log_odds = nearest_landmarks(self._index, self.catalogue, search, view, known.prior)
             evidence.worldwide = np.sort(matches.keys())
         with clock.stage("votes"):
-            sized = scale_agrees(matches, view, self.catalogue, search.scale_ratio)
-            matches, weight = matches[sized], 1.0 + self._verifier.certainty(likeness[sized])
-            voted = vote(matches, view, self.catalogue, search.bin_m, search.candidates)
-        with clock.stage("shortlist"):
-            candidates = shortlist(voted, matches, weight, view, self.catalogue, search.shortlist)
+            scale_sigma = known.altitude_sigma_m / known.altitude_m
+            candidates = vote(matches, log_odds, view, self.catalogue, scale_sigma, search.bin_m, search.candidates)
         with clock.stage("verify"):
             evidence.agreements = agreements(
                 self._verifier, candidates, view, evidence.worldwide, _CERTAIN * self.agreement_acceptance.least_score,

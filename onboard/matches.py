@@ -106,12 +106,6 @@ def local_heading_deg(matches: Matches, view: View, catalogue: Catalogue) -> NDA
     return (catalogue.angle_deg[matches.landmark] - view.features.angle_deg[matches.feature]) % 360.0
 
 
-def scale_agrees(matches: Matches, view: View, catalogue: Catalogue, ratio: float) -> NDArray[np.bool_]:
-    """Whether the two keypoints have the same size on the ground within a factor ``ratio``."""
-    frame, landmark = view.features.scale_px[matches.feature], catalogue.scale_px[matches.landmark]
-    return (frame < landmark * ratio) & (landmark < frame * ratio)
-
-
 def nadir_heading_deg(matches: Matches, view: View, catalogue: Catalogue, local_deg: NDArray) -> NDArray[np.float32]:
     """Heading (K,) in [0, 360) relative to north at the nadir point, of headings (K,) relative to north at the
     landmarks."""

@@ -1,4 +1,4 @@
-"""What a frame's features propose: the nearest landmarks worldwide, and agreements around the places shortlisted."""
+"""What a frame's features propose: the nearest landmarks worldwide, and agreements around the places voted for."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -13,26 +13,35 @@ from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.landmarks import Catalogue
 from onboard.matches import Matches, View
 from onboard.search import Search
-from onboard.verification import Consensus, Verifier
+from onboard.verification import VOTED_REACH_PX, Consensus, Verifier
 from onboard.voting import Candidate
 
 _AT_ONCE = 4  # candidates verified before asking whether that was enough
+# Log odds that a match is right: by the square of the descriptors' distance as a share of the farthest neighbour's
+# (Lowe's test, IJCV 2004, against the twentieth instead of the second), and by the square itself. Logistic regression
+# on simulated views (docs/results.md).
+_BY_RATIO, _BY_SQUARE = -14.6, -4.1
+_LEAST_SQUARE = 1e-6
 
 
 def nearest_landmarks(
     index: faiss.IndexIVFPQFastScan, catalogue: Catalogue, search: Search, view: View, prior: Prior | None
 ) -> tuple[Matches, NDArray[np.float32]]:
-    """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows, and how alike they are
-    (cosines (K,), as the index has them)."""
-    found = index.search(view.features.descriptors, search.neighbours)
-    likeness, numbers = found[0].ravel(), found[1].ravel()
-    matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), search.neighbours), numbers)
-    allowed = numbers >= 0
+    """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows: of these matches the
+    ``search.matches`` likeliest, and the log odds (K,) that each is right, but for a constant."""
+    squares, numbers = index.search(view.features.descriptors, search.neighbours)
+    squares = np.where(numbers >= 0, squares, 0.0)
+    share = squares / np.maximum(squares.max(axis=1, keepdims=True), _LEAST_SQUARE)
+    log_odds = (_BY_RATIO * share + _BY_SQUARE * squares).ravel()
+    matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), search.neighbours), numbers.ravel())
+    allowed = matches.landmark >= 0
     if prior is not None:
         way_rad = (5 * prior.sigma_m + search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
         middle = unit_from_latlon(prior.lat_deg, prior.lon_deg)
-        allowed &= catalogue.unit[numbers] @ middle > np.cos(min(way_rad + view.plane.nadir_way_rad, np.pi))
-    return matches[allowed], likeness[allowed]
+        allowed &= catalogue.unit[matches.landmark] @ middle > np.cos(min(way_rad + view.plane.nadir_way_rad, np.pi))
+    likeliest = np.flatnonzero(allowed)
+    likeliest = likeliest[np.argsort(-log_odds[likeliest], kind="stable")[: search.matches]]
+    return matches[likeliest], log_odds[likeliest]
 
 
 def agreements(
@@ -49,7 +58,7 @@ def agreements(
 
     def verify(candidate: Candidate) -> Consensus:
         clock.check()
-        return verifier.verify(candidate, view, worldwide)
+        return verifier.verify(candidate, view, worldwide, VOTED_REACH_PX)
 
     found: list[Consensus] = []
     for start in range(0, len(candidates), _AT_ONCE):

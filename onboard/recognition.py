@@ -31,7 +31,7 @@ from onboard.verification import REACH_PX, Consensus
 # of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
 CREDIBLE_SIGMAS = 3.0
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
-_AGREEMENTS = 2  # the heaviest, that are looked at: right places were never behind a wrong one (docs/results.md)
+_AGREEMENTS = 4  # the heaviest, that are looked at; a right one of two votes is not always first (docs/results.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
 # Landmarks looked for, evenly spread; where fewer than plenty of these are recognised, all in view are looked for.
 _SAMPLE, _PLENTY = 600, 80

@@ -11,16 +11,16 @@ class Search:
     """How hard to look; chosen by the builder and carried by the pack.
 
     features: keypoints used of a frame; directions: in which each is described, at most; neighbours and probes: of each
-    look-up; candidates: places voted for that are looked at; shortlist: of those, places verified at most;
-    bin_m: of the votes; scale_ratio: by which two keypoints' sizes may differ.
+    look-up; matches: of what it finds, the likeliest that vote; candidates: places verified at most; bin_m: what is
+    nearer to one another is one place; scale_ratio: by which two keypoints' sizes may differ.
     """
 
     features: int = 3000
     directions: int = 2
-    neighbours: int = 10
+    neighbours: int = 20
     probes: int = 16
-    candidates: int = 512
-    shortlist: int = 8
+    matches: int = 5000
+    candidates: int = 8
     bin_m: float = 25e3
     scale_ratio: float = 1.35
 

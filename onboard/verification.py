@@ -16,16 +16,13 @@ from onboard.ground_plane import Ground, as_ground
 from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue
 from onboard.matches import Matches, View
-from onboard.voting import Candidate
+from onboard.voting import BASE_PX, MAX_KEYPOINT_TURN_DEG, TOLERANCE_PX, Candidate
 
-MAX_TURN_DEG = 15.0  # between a candidate's heading (bin and neighbours) and the true one
-MAX_KEYPOINT_TURN_DEG = 25.0  # between a candidate's heading and the one of two keypoints' orientations
+MAX_TURN_DEG = 15.0  # between a candidate's heading and the true one
 MAX_SCALE = 1.07  # what altitude and tilt leave open
-# How far a right match may lie from where the candidate predicts it, in pixels of the catalogue: a candidate is off by
-# part of a bin in place and of a heading bin in turn.
-REACH_PX = 40
-TOLERANCE_PX = 3
-BASE_PX = 30
+# How far a right match may lie from where a candidate predicts it, in pixels of the catalogue: of two matches
+# (photographs: off by 5 pixels and 1.6 degrees at most, docs/results.md), and of any.
+VOTED_REACH_PX, REACH_PX = 20, 40
 _MAX_HYPOTHESES = 500
 
 
@@ -57,16 +54,19 @@ class Verifier:
         self._reach_m = REACH_PX * gsd_m
         self.grid = LandmarkGrid(catalogue)
 
-    def verify(self, candidate: Candidate, view: View, worldwide: NDArray[np.int64]) -> Consensus:
-        """The heaviest constrained consensus of a frame around a candidate.
+    def verify(
+        self, candidate: Candidate, view: View, worldwide: NDArray[np.int64], reach_px: float = REACH_PX
+    ) -> Consensus:
+        """The heaviest constrained consensus of a frame around a candidate, whose predictions are ``reach_px`` off at
+        most.
 
-        A pair that is also nearest among all landmarks of the Earth and not only here counts twice; ``worldwide``:
+        A pair that is also likely among all landmarks of the Earth and not only here counts twice; ``worldwide``:
         the keys of such pairs (`Matches.keys`), sorted.
         """
         unit = np.array(candidate.unit)
         numbers = self.grid.within(unit, float(view.way_rad.max(initial=0.0)) + self._reach_m / EARTH_RADIUS_M)
         offsets, angle_deg = offsets_from(unit, candidate.heading_deg, self._catalogue, numbers)
-        feature, landmark, likeness = self._pairs(view, numbers, offsets, angle_deg, self._reach_m)
+        feature, landmark, likeness = self._pairs(view, numbers, offsets, angle_deg, reach_px * self._gsd_m)
         weight = self.certainty(likeness)
         matches = Matches(feature, numbers[landmark])
         keys = matches.keys()

@@ -1,4 +1,9 @@
-"""Votes of the whole Earth: every match proposes a nadir point and a heading, right ones pile up in one bin."""
+"""Votes of the whole Earth: two matches that lie apart on the ground as they do in the frame propose a place.
+
+A match alone proposes a place and a heading, and nearly all are wrong. Two wrong ones seldom hold each other's distance
+and direction: of thirty thousand pairs of landmarks near enough to be in one view some hundred do, worldwide
+(docs/results.md). So every pair is looked at, and the likeliest are the candidates: right places need two matches.
+"""
 
 from dataclasses import dataclass
 
@@ -12,17 +17,19 @@ from onboard.matches import (
     View,
     local_heading_deg,
     nadir_heading_deg,
+    north_east,
     proposed_nadir,
 )
 
-HEADING_BINS = 36
-# A keypoint's orientation is good to about 10 degrees: each match votes in its own heading bin and both neighbours,
-# and takes the bin's heading for its own, so that right matches agree on the place better than their orientations do.
-_NEIGHBOUR_BINS = (-1, 0, 1)
-# Eight cubes by three headings see much the same proposals: so many bins are looked at for each candidate wanted.
-_BINS_A_CANDIDATE = 8
-_MARK_BITS = 16
-_CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.int64)
+BASE_PX = 30  # two keypoints nearer to one another tell no heading
+TOLERANCE_PX = 3
+MAX_KEYPOINT_TURN_DEG = 25.0  # between a frame's heading and the one that a keypoint's direction proposes
+# 1-sigma of the same: 5 degrees for right matches of photographs (docs/results.md), most of which are clear.
+_DIRECTION_SIGMA_DEG = 8.0
+# What a tilt of a degree or two, which nobody knows, does to distances, beside what the altitude leaves open.
+_TILT_SHARE = 0.01
+_LIKELIEST_PAIRS = 2000  # a clear frame has so many right ones
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -34,80 +41,93 @@ class Candidate:
     votes: int
 
 
-def vote(matches: Matches, view: View, catalogue: Catalogue, bin_m: float, top: int) -> list[Candidate]:
-    """The ``top`` candidates, most votes first, no two within ``bin_m`` of one another.
+def vote(
+    matches: Matches,
+    log_odds: NDArray[np.float32],
+    view: View,
+    catalogue: Catalogue,
+    scale_sigma: float,
+    apart_m: float,
+    top: int,
+) -> list[Candidate]:
+    """The ``top`` candidates, likeliest first, no two within ``apart_m`` of one another.
 
-    Bins are cubes of side ``bin_m`` in Earth-centred space by HEADING_BINS headings; a proposal counts in the
-    eight cubes around it. Votes are distinct spots of the frame; a candidate's place is the mean of its bin.
+    log_odds (K,): of each match being right, but for a constant. scale_sigma: of the frame's scale on the ground, as
+    far as the altitude tells it. A candidate is as likely as the likeliest pair that proposes it.
     """
-    if len(matches) == 0:
-        return []
-    step = 360.0 / HEADING_BINS
-    at_landmark = local_heading_deg(matches, view, catalogue)
-    at_nadir = nadir_heading_deg(matches, view, catalogue, at_landmark)
-    own = np.floor(at_nadir / step).astype(np.int64)
-    heading = np.concatenate([(own + shift) % HEADING_BINS for shift in _NEIGHBOUR_BINS])
-    spread = Matches(*(np.tile(part, len(_NEIGHBOUR_BINS)) for part in (matches.feature, matches.landmark)))
-    # North turns on the way from nadir to landmark: far from the equator a bin's heading differs between the two.
-    turn = np.tile(at_landmark - at_nadir, len(_NEIGHBOUR_BINS))
-    nadir = proposed_nadir(spread, view, catalogue, (heading + 0.5).astype(np.float32) * step + turn)
-    spot = np.unique(view.spot, return_inverse=True)[1][spread.feature]
-    keys = _bin_keys(nadir, heading, bin_m)
-    bins, votes = _fullest(keys, spot, _BINS_A_CANDIDATE * top)
-    unit = _middles(bins, keys, nadir)
-    return [
-        Candidate(tuple(unit[k].tolist()), float((bins[k] % HEADING_BINS + 0.5) * step), int(votes[k]))
-        for k in _apart(unit, bin_m / EARTH_RADIUS_M, top)
-    ]
+    first, second, heading_deg, likely = _pairs(matches, log_odds, view, catalogue, _TILT_SHARE + scale_sigma)
+    order = np.argsort(-likely, kind="stable")[:_LIKELIEST_PAIRS]
+    ahead, heading_deg = matches[first[order]], heading_deg[order]
+    nadir = proposed_nadir(ahead, view, catalogue, heading_deg).astype(np.float64)
+    at_nadir = nadir_heading_deg(ahead, view, catalogue, heading_deg)
+    near = np.cos(apart_m / EARTH_RADIUS_M)
+    spots = view.spot[np.stack([ahead.feature, matches.feature[second[order]]])]
+    candidates = []
+    for number in _apart(nadir, near, top):
+        votes = len(np.unique(spots[:, nadir @ nadir[number] > near]))
+        candidates.append(Candidate(tuple(nadir[number].tolist()), float(at_nadir[number]), votes))
+    return candidates
 
 
-def _bin_keys(nadir: NDArray, heading: NDArray, bin_m: float) -> NDArray[np.int64]:
-    """Keys (K, 8) of the eight bins around each proposal."""
-    offset = int(EARTH_RADIUS_M / bin_m) + 2
-    side = 2 * offset + 2
-    corner = np.floor(nadir * (EARTH_RADIUS_M / bin_m) - 0.5).astype(np.int64) + offset
-    cube = (corner @ np.array([side * side, side, 1]))[:, None] + _CORNERS @ np.array([side * side, side, 1])
-    return cube * HEADING_BINS + heading[:, None]
+def _pairs(
+    matches: Matches, log_odds: NDArray[np.float32], view: View, catalogue: Catalogue, scale_share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """All pairs of matches that one pose explains: numbers of the first and second (P,), the frame's heading relative
+    to north at the first's landmark (P,), and their log odds (P,)."""
+    local_deg = local_heading_deg(matches, view, catalogue)
+    first, second = _near_pairs(matches, nadir_heading_deg(matches, view, catalogue, local_deg), view, catalogue)
+    up = catalogue.unit[matches.landmark]
+    way = np.diff(view.ground_m[matches.feature[np.stack([first, second])]], axis=0)[0].astype(np.float32)
+    frame_m, chord = np.hypot(*way.T), np.linalg.norm(up[first] - up[second], axis=1)
+    ground_m = EARTH_RADIUS_M * chord * (1 + chord**2 / 24)  # the arc, to a millimetre
+    off_m = np.abs(ground_m - frame_m)
+    fits = (frame_m > BASE_PX * view.gsd_m) & (off_m < TOLERANCE_PX * view.gsd_m + scale_share * frame_m)
+    first, second, way = first[fits], second[fits], way[fits]
+    bearing = np.degrees(np.arctan2(way[:, 0], -way[:, 1]))
+    heading = (_azimuth_deg(up[first], up[second]) - bearing) % 360
+    at_second = (_azimuth_deg(up[second], up[first]) + 180 - bearing) % 360
+    turns = np.stack([_turn(local_deg[first] - heading), _turn(local_deg[second] - at_second)])
+    likely = log_odds[first] + log_odds[second] - (turns**2).sum(axis=0) / (2 * _DIRECTION_SIGMA_DEG**2)
+    agree = (np.abs(turns) < MAX_KEYPOINT_TURN_DEG).all(axis=0)
+    return first[agree], second[agree], heading[agree], likely[agree]
 
 
-def _fullest(
-    keys: NDArray[np.int64], spot: NDArray[np.int64], count: int
+def _near_pairs(
+    matches: Matches, heading_deg: NDArray[np.float32], view: View, catalogue: Catalogue
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The keys (K, 8) with most distinct spots (K,), fullest first, and how many they have; ties in order of key."""
-    spots = int(spot.max(initial=0)) + 1
-    seen = np.sort((keys * spots + spot[:, None]).ravel())
-    bins = seen[np.concatenate([[True], seen[1:] != seen[:-1]])] // spots
-    starts = np.flatnonzero(np.concatenate([[True], bins[1:] != bins[:-1]]))
-    votes = np.diff(starts, append=len(bins))
-    # Sixteen bits are sorted by counting, in a tenth of the time; no frame has so many spots.
-    fullest = np.argsort(-votes.clip(max=2**15 - 1).astype(np.int16), kind="stable")[:count]
-    return bins[starts[fullest]], votes[fullest]
+    """Pairs of matches (P,), (P,) whose landmarks can lie in one view and whose headings (K,) can be one."""
+    order = np.argsort(heading_deg, kind="stable")
+    rising = heading_deg[order]
+    # Once around the circle and once more: whoever is near in heading comes soon after.
+    around = np.tile(order, 2)
+    stop = np.searchsorted(np.concatenate([rising, rising + 360]), rising + 2 * MAX_KEYPOINT_TURN_DEG)
+    unit = catalogue.unit[matches.landmark[around]]
+    least = np.float32(np.cos(min(2.05 * float(view.way_rad.max(initial=0.0)), np.pi)))
+    parts = []
+    for start in range(0, len(order), _BLOCK):
+        block = slice(start, min(start + _BLOCK, len(order)))
+        first, after = np.nonzero(unit[block] @ unit[start : stop[block.stop - 1]].T > least)
+        parts.append(np.stack([first, after])[:, after > first] + start)
+    first, second = around[np.concatenate([np.empty((2, 0), np.int64), *parts], axis=1)]
+    return first, second
 
 
-def _middles(bins: NDArray[np.int64], keys: NDArray[np.int64], nadir: NDArray[np.float32]) -> Array:
-    """The mean (B, 3), of unit length, of the proposals (K, 3) in each of the bins (B,), each of which holds one at
-    least."""
-    rising = np.sort(bins)
-    # Most keys belong to none of the bins, which a look at their last bits tells.
-    marks = np.zeros(1 << _MARK_BITS, bool)
-    marks[rising & (len(marks) - 1)] = True
-    flat = np.flatnonzero(marks[keys.ravel() & (len(marks) - 1)])
-    number = np.searchsorted(rising, keys.ravel()[flat]).clip(0, len(rising) - 1)
-    held = rising[number] == keys.ravel()[flat]
-    number, member = number[held], nadir[flat[held] // keys.shape[1]]
-    total = np.stack([np.bincount(number, member[:, axis], len(rising)) for axis in range(3)], axis=1)
-    middle = total[np.searchsorted(rising, bins)]
-    return np.asarray(middle / np.linalg.norm(middle, axis=1, keepdims=True))
+def _azimuth_deg(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Azimuths (K,) at unit vectors (K, 3) of the way to others (K, 3)."""
+    north, east = north_east(start)
+    return np.degrees(np.arctan2((end * east).sum(axis=1), (end * north).sum(axis=1)))
 
 
-def _apart(unit: Array, radius_rad: float, top: int) -> list[int]:
-    """The first ``top`` of the places (N, 3) that are farther than ``radius_rad`` from all before them."""
+def _turn(degrees: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same turns, in -180 to 180."""
+    return (degrees + 180) % 360 - 180
+
+
+def _apart(unit: Array, near: float, top: int) -> list[int]:
+    """The first ``top`` of the places (N, 3) whose cosine to all before them is less than ``near``."""
     free = np.ones(len(unit), bool)
     kept: list[int] = []
-    for number in range(len(unit)):
-        if free[number]:
-            kept.append(number)
-            if len(kept) == top:
-                break
-            free &= unit @ unit[number] < np.cos(radius_rad)
+    while len(kept) < top and free.any():
+        kept.append(int(free.argmax()))
+        free &= unit @ unit[kept[-1]] < near
     return kept

@@ -16,7 +16,7 @@ import numpy as np
 from index_builder.extraction import Landmarks, Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.quantization import quantize
-from index_builder.selection import evenly_spread
+from index_builder.selection import selected
 from onboard import Localizer, default_pack, load_camera
 from onboard.geodesy import distance_m, geodetic_from_ecef
 from onboard.guided import Guide
@@ -25,10 +25,10 @@ from onboard.landmarks import Catalogue, search_index, to_arrays
 from onboard.pack import default_network
 from onboard.verification import Verifier
 
-BASE = {"landmarks": 850_000, "parts": 32, "features": 3000, "neighbours": 10, "probes": 16}
+BASE = {"landmarks": 850_000, "parts": 32, "features": 3000, "neighbours": 20, "probes": 16}
 VARIANTS: list[dict[str, int]] = [
     {},
-    {"neighbours": 5},
+    {"neighbours": 10},
     {"probes": 4},
     {"probes": 64},
     {"features": 1000},
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def catalogue_of(everything: Landmarks, count: int, parts: int, band_deg: tuple[float, float]) -> Catalogue:
-    chosen = everything[evenly_spread(everything.lat_deg, everything.lon_deg, everything.response, count)]
+    chosen = selected(everything, count, 1024)
     quantized = quantize(chosen.descriptors, parts, 1024, 0)
     chosen = chosen[quantized.order]
     places = to_arrays(chosen.lat_deg, chosen.lon_deg, chosen.angle_deg, chosen.scale_px, band_deg)

@@ -39,9 +39,8 @@ PLACES = [(0.0, 0.0, 0.0), (47.0, 179.9, 123.0), (-33.0, -180.0, 300.0), (81.0, 
 def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.random.Generator) -> None:
     view, catalogue = world(lat, lon, heading, rng)
     _, numbers = search_index(catalogue, 16).search(view.features.descriptors, 3)
-    feature = np.repeat(np.arange(len(view)), 3)
-    matches = Matches(feature, numbers.ravel())
-    best, *rest = vote(matches, view, catalogue, 25e3, 5)
+    matches = Matches(np.repeat(np.arange(len(view)), 3), numbers.ravel())
+    best, *rest = vote(matches, np.zeros(len(matches), np.float32), view, catalogue, 0.0, 25e3, 5)
     place = np.array(best.unit)
     assert np.linalg.norm(place - unit_from_latlon(lat, lon)) * EARTH_RADIUS_M < 20e3
     assert abs((best.heading_deg - heading + 180) % 360 - 180) <= 15
@@ -56,16 +55,16 @@ def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.r
     np.testing.assert_allclose(distance_m(lat, lon, found_lat, found_lon), expected, atol=2e3)
 
 
-def test_a_clump_is_one_witness(rng: np.random.Generator) -> None:
+def test_a_clump_proposes_nothing(rng: np.random.Generator) -> None:
     view, catalogue = world(10.0, 20.0, 0.0, rng)
-    one = Matches(np.zeros(50, np.int64), np.zeros(50, np.int64))
-    assert vote(one, view, catalogue, 25e3, 5)[0].votes == 1
+    one = Matches(np.zeros(50, np.int64), np.arange(50))
+    assert vote(one, np.zeros(50, np.float32), view, catalogue, 0.0, 25e3, 5) == []
 
 
 def test_votes_of_no_matches(rng: np.random.Generator) -> None:
     view, catalogue = world(10.0, 20.0, 0.0, rng)
     none = Matches(np.empty(0, np.int64), np.empty(0, np.int64))
-    assert vote(none, view, catalogue, 25e3, 5) == []
+    assert vote(none, np.empty(0, np.float32), view, catalogue, 0.0, 25e3, 5) == []
 
 
 def test_similarity_holds_to_its_constraints(rng: np.random.Generator) -> None:

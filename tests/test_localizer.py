@@ -13,14 +13,13 @@ from hypothesis.extra import numpy as hnp
 
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status, Vertical
-from onboard.acceptance import Acceptance
 from onboard.clock import Clock
-from onboard.evidence import Evidence
 from onboard.geodesy import distance_m, ecef_from_geodetic, unit_from_latlon
 from onboard.images import read_image
 from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
 from onboard.pack import open_pack
+from onboard.proposals import agreements
 from onboard.recognition import CREDIBLE_SIGMAS
 from onboard.voting import Candidate
 from tests.look import look
@@ -217,21 +216,18 @@ def test_two_far_places_are_ambiguous(localizer: Localizer, blue_marble: Path) -
     assert judge([best, beside], acceptance, 25e3, None, {}).status is Status.FIX
 
 
-def test_verification_stops_when_a_place_is_certain(localizer: Localizer, blue_marble: Path) -> None:
-    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
-    certain = localizer.examine(frame)
-    assert certain.fix.status is Status.FIX and len(certain.agreements) < localizer.search.shortlist
-    known = certain.known
-    assert certain.view is not None and certain.camera is not None and known is not None
-    asked = localizer.agreement_acceptance
-    try:
-        localizer.agreement_acceptance = Acceptance.none(asked.limit)
-        doubtful = Evidence(Clock(None))
-        localizer.recognitions(certain.view, certain.camera, known, doubtful)
-    finally:
-        localizer.agreement_acceptance = asked
-    assert len(doubtful.agreements) == localizer.search.shortlist
-    assert doubtful.agreements[0].support == pytest.approx(certain.agreements[0].support)
+@pytest.mark.parametrize("enough, verified", [(10.0, 4), (np.inf, 8)])
+def test_verification_stops_when_a_place_is_certain(
+    localizer: Localizer, blue_marble: Path, enough: float, verified: int
+) -> None:
+    seen = localizer.examine(look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0))
+    assert seen.view is not None and seen.agreements[0].support > 10
+    candidates = [seen.agreements[0].candidate] * 8
+    found = agreements(
+        localizer._verifier, candidates, seen.view, seen.worldwide, enough, localizer._threads, Clock(None)
+    )
+    assert len(found) == verified
+    assert {one.support for one in found} == {seen.agreements[0].support}
 
 
 def test_a_tracker_is_told_of_all_places(localizer: Localizer, blue_marble: Path) -> None:

@@ -1,0 +1,112 @@
+"""Pairs of matches that one pose explains, on places that are known, and what look-ups say of a match."""
+
+import numpy as np
+import pytest
+
+from index_builder.commonness import rarest
+from index_builder.quantization import quantize
+from onboard.fix import Prior
+from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
+from onboard.landmarks import Catalogue, search_index
+from onboard.matches import Matches, View
+from onboard.proposals import nearest_landmarks
+from onboard.search import Search
+from onboard.voting import Candidate, vote
+from tests.landmark_worlds import catalogue_of, landmarks_at, view_with
+
+# Place, heading, matches, and how far from where they should be their landmarks lie.
+RIGHT = (47.0, 179.9, 350.0, 2, 0.0)
+DECOYS = [(47.0, -170.0, 350.0, 7, 40e3), (-30.0, 20.0, 5.0, 8, 40e3), (81.0, 20.0, 120.0, 9, 40e3)]
+FAR_APART = (0, 1)  # features, 250 km from one another
+
+
+def world(rng: np.random.Generator, scale: float = 1.0) -> tuple[View, Catalogue, Matches]:
+    """A view of 60 features that shows the ground ``scale`` times too large, a catalogue of what they see at the places
+    above, and their matches."""
+    count = 60
+    ground = rng.uniform(-150e3, 150e3, (count, 2))
+    ground[list(FAR_APART)] = [(-100e3, -75e3), (100e3, 75e3)]
+    angle = rng.uniform(0, 360, count)
+    places, feature = [], []
+    for lat, lon, heading, votes, off_m in [*DECOYS, RIGHT]:
+        chosen = rng.permutation(np.arange(2, count))[:votes] if off_m else np.array(FAR_APART)
+        lies = ground[chosen] + rng.uniform(-off_m, off_m, (votes, 2))
+        places.append(landmarks_at(lies, angle[chosen], lat, lon, heading))
+        feature.append(chosen)
+    landmarks = sum(map(len, feature))
+    descriptors = rng.random((landmarks, 8)).astype(np.float32)
+    quantized = quantize((descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)).astype(np.float16), 4, 1, 0)
+    catalogue = catalogue_of(*(np.concatenate(parts) for parts in zip(*places, strict=True)), quantized)
+    matches = Matches(np.concatenate(feature)[quantized.order], np.arange(landmarks))
+    return view_with(ground * scale, angle, np.zeros((count, 8), np.float32)), catalogue, matches
+
+
+def off_m(candidate: Candidate, lat: float, lon: float) -> float:
+    return float(np.linalg.norm(np.array(candidate.unit) - unit_from_latlon(lat, lon)) * EARTH_RADIUS_M)
+
+
+def voted(view: View, catalogue: Catalogue, matches: Matches, right: float, scale_sigma: float) -> list[Candidate]:
+    """Candidates when the matches of the right place have log odds ``right`` and the others 0."""
+    there = catalogue.unit[matches.landmark] @ unit_from_latlon(*RIGHT[:2]).astype(np.float32) > 0.999
+    return vote(matches, np.where(there, right, 0.0).astype(np.float32), view, catalogue, scale_sigma, 25e3, 20)
+
+
+def test_two_matches_that_hold_their_distance_propose_a_place(rng: np.random.Generator) -> None:
+    best, *others = voted(*world(rng), right=1.0, scale_sigma=0.0)
+    assert off_m(best, *RIGHT[:2]) < 5e3 and best.votes == 2
+    assert abs((best.heading_deg - RIGHT[2] + 180) % 360 - 180) < 2
+    assert len(others) < 12, "of the hundred pairs of decoys nearly none hold their distances"
+
+
+def test_likelier_matches_come_first(rng: np.random.Generator) -> None:
+    candidates = voted(*world(rng), right=-50.0, scale_sigma=0.0)
+    assert len(candidates) > 1, "some decoys agree by chance"
+    assert off_m(candidates[-1], *RIGHT[:2]) < 5e3
+
+
+@pytest.mark.parametrize("scale_sigma, found", [(0.0, False), (0.03, True)])
+def test_scale_is_held_as_well_as_the_altitude_tells_it(
+    scale_sigma: float, found: bool, rng: np.random.Generator
+) -> None:
+    candidates = voted(*world(rng, scale=1.035), right=0.0, scale_sigma=scale_sigma)
+    assert any(off_m(candidate, *RIGHT[:2]) < 10e3 for candidate in candidates) == found
+
+
+def looked_up(rng: np.random.Generator) -> tuple[View, Catalogue, np.ndarray]:
+    """A view of ten features, a catalogue with the landmark of each among 500 others all over the Earth, numbers of
+    theirs."""
+    descriptors = rng.standard_normal((510, 32)).astype(np.float32)
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    quantized = quantize(descriptors.astype(np.float16), 16, 4, 0)
+    lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, 510))), rng.uniform(-180, 180, 510)
+    lat[:10], lon[:10] = rng.uniform(44.5, 45.5, 10), rng.uniform(9, 10, 10)
+    catalogue = catalogue_of(lat, lon, np.zeros(510), quantized)
+    view = view_with(rng.uniform(-1e5, 1e5, (10, 2)), np.zeros(10), descriptors[:10])
+    return view, catalogue, np.argsort(quantized.order)[:10]
+
+
+def test_the_likeliest_matches_vote(rng: np.random.Generator) -> None:
+    view, catalogue, own = looked_up(rng)
+    matches, log_odds = nearest_landmarks(search_index(catalogue, 4), catalogue, Search(matches=10), view, None)
+    assert len(matches) == 10 and (np.diff(log_odds) <= 0).all()
+    np.testing.assert_array_equal(matches.landmark[np.argsort(matches.feature)], own)
+
+
+def test_a_prior_leaves_what_it_allows_and_nothing_that_is_none(rng: np.random.Generator) -> None:
+    view, catalogue, own = looked_up(rng)
+    # More neighbours than there are: faiss says -1.
+    index, search = search_index(catalogue, 4), Search(neighbours=600, matches=6000)
+    everything, log_odds = nearest_landmarks(index, catalogue, search, view, None)
+    assert len(everything) == 10 * 510 and (everything.landmark >= 0).all() and np.isfinite(log_odds).all()
+    near, _ = nearest_landmarks(index, catalogue, search, view, Prior(45.0, 9.5, 20e3))
+    assert set(own) <= set(near.landmark) and len(np.unique(near.landmark)) < 30
+
+
+def test_what_many_look_like_is_left_out(rng: np.random.Generator) -> None:
+    """Sixty landmarks that are nearly one, of six hundred."""
+    descriptors = rng.standard_normal((600, 32))
+    descriptors[100:160] = descriptors[0] + 0.1 * rng.standard_normal((60, 32))
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    kept = rarest(descriptors.astype(np.float16), 539, 4)
+    assert len(kept) == 539 and (np.diff(kept) > 0).all()
+    assert not np.isin(np.r_[0, 100:160], kept).any()
