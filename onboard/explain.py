@@ -179,7 +179,7 @@ def _checks(localizer: Localizer, evidence: Evidence) -> list[Check]:
         checks.append(Check("features", enough, f"{len(view)} found, at least {FEWEST_FEATURES} are asked for"))
     judged = fix.status in (Status.FIX, Status.NO_MATCH, Status.AMBIGUOUS)
     if judged or len(evidence.worldwide):
-        text = f"{len(evidence.worldwide)} nearest landmarks of {len(localizer.catalogue)} worldwide"
+        text = f"the {len(evidence.worldwide)} likeliest matches with {len(localizer.catalogue)} landmarks worldwide"
         checks.append(Check("look-up", None, text))
     if evidence.agreements:
         checks += _agreement_checks(evidence.agreements)
