@@ -19,6 +19,7 @@ def rarest(descriptors: NDArray[np.float16], count: int, lists: int) -> NDArray[
     order; looked up as in flight, by product codes behind ``lists`` inverted lists."""
     dimension = descriptors.shape[1]
     index = faiss.index_factory(dimension, f"IVF{lists},PQ{dimension // 2}x4fs")
+    index.cp.min_points_per_centroid = 1  # type: ignore[attr-defined]  # small maps are no reason to warn
     training = descriptors[:: max(1, len(descriptors) // (256 * lists))].astype(np.float32)
     index.train(training)
     blocks = [descriptors[start : start + _AT_ONCE] for start in range(0, len(descriptors), _AT_ONCE)]

@@ -79,7 +79,7 @@ def _pairs(
     up = catalogue.unit[matches.landmark]
     way = np.diff(view.ground_m[matches.feature[np.stack([first, second])]], axis=0)[0].astype(np.float32)
     frame_m, chord = np.hypot(*way.T), np.linalg.norm(up[first] - up[second], axis=1)
-    ground_m = EARTH_RADIUS_M * chord * (1 + chord**2 / 24)  # the arc, to a millimetre
+    ground_m = EARTH_RADIUS_M * chord * (1 + chord**2 / 24)  # the arc, to a metre
     off_m = np.abs(ground_m - frame_m)
     fits = (frame_m > BASE_PX * view.gsd_m) & (off_m < TOLERANCE_PX * view.gsd_m + scale_share * frame_m)
     first, second, way = first[fits], second[fits], way[fits]
