@@ -7,14 +7,14 @@ from index_builder.commonness import rarest
 from index_builder.extraction import Landmarks
 from onboard.geodesy import EARTH_RADIUS_M, Array
 
-_COMMON_SHARE = 1 / 9  # of the landmarks evenly spread, that are left out
+_COMMON_SHARE = 1 / 9  # of the landmarks evenly spread, that are left out where not all fit
 
 
 def selected(landmarks: Landmarks, count: int, lists: int) -> Landmarks:
     """At most ``count`` landmarks, for so many inverted lists."""
     spread = evenly_spread(landmarks.lat_deg, landmarks.lon_deg, landmarks.response, round(count / (1 - _COMMON_SHARE)))
     landmarks = landmarks[spread]
-    return landmarks[rarest(landmarks.descriptors, round(len(spread) * (1 - _COMMON_SHARE)), lists)]
+    return landmarks if len(landmarks) <= count else landmarks[rarest(landmarks.descriptors, count, lists)]
 
 
 def evenly_spread(lat_deg: Array, lon_deg: Array, response: NDArray, count: int) -> NDArray[np.int64]:
