@@ -110,9 +110,7 @@ def nadir_heading_deg(matches: Matches, view: View, catalogue: Catalogue, local_
     """Heading (K,) in [0, 360) relative to north at the nadir point, of headings (K,) relative to north at the
     landmarks."""
     nadir = proposed_nadir(matches, view, catalogue, local_deg)
-    north, east = north_east(nadir)
-    landmark = catalogue.unit[matches.landmark]
-    azimuth = np.degrees(np.arctan2((landmark * east).sum(axis=1), (landmark * north).sum(axis=1)))
+    azimuth = way_azimuth_deg(nadir, catalogue.unit[matches.landmark])
     return (azimuth - view.bearing_deg[matches.feature].astype(np.float32)) % 360.0
 
 
@@ -135,3 +133,9 @@ def north_east(up: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     east = np.stack([-up[:, 1], up[:, 0], np.zeros(len(up), np.float32)], axis=1)
     east /= np.maximum(np.hypot(east[:, 0], east[:, 1]), 1e-9)[:, None]
     return np.cross(up, east), east
+
+
+def way_azimuth_deg(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Azimuths (K,), degrees, at unit vectors (K, 3) of the way to others (K, 3)."""
+    north, east = north_east(start)
+    return np.degrees(np.arctan2((end * east).sum(axis=1), (end * north).sum(axis=1)))

@@ -5,6 +5,7 @@ and direction: of thirty thousand pairs of landmarks near enough to be in one vi
 (docs/results.md). So every pair is looked at, and the likeliest are the candidates: right places need two matches.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ from onboard.matches import (
     View,
     local_heading_deg,
     nadir_heading_deg,
-    north_east,
     proposed_nadir,
+    way_azimuth_deg,
 )
 
 BASE_PX = 30  # two keypoints nearer to one another tell no heading
@@ -29,7 +30,7 @@ _DIRECTION_SIGMA_DEG = 8.0
 # What a tilt of a degree or two, which nobody knows, does to distances, beside what the altitude leaves open.
 _TILT_SHARE = 0.01
 _LIKELIEST_PAIRS = 2000  # a clear frame has so many right ones
-_BLOCK = 256
+_BLOCK = 512  # matches whose pairs are looked at together: megabytes, wherever their landmarks lie
 
 
 @dataclass(frozen=True)
@@ -75,47 +76,47 @@ def _pairs(
     """All pairs of matches that one pose explains: numbers of the first and second (P,), the frame's heading relative
     to north at the first's landmark (P,), and their log odds (P,)."""
     local_deg = local_heading_deg(matches, view, catalogue)
-    first, second = _near_pairs(matches, nadir_heading_deg(matches, view, catalogue, local_deg), view, catalogue)
-    up = catalogue.unit[matches.landmark]
-    way = np.diff(view.ground_m[matches.feature[np.stack([first, second])]], axis=0)[0].astype(np.float32)
-    frame_m, chord = np.hypot(*way.T), np.linalg.norm(up[first] - up[second], axis=1)
-    ground_m = EARTH_RADIUS_M * chord * (1 + chord**2 / 24)  # the arc, to a metre
-    off_m = np.abs(ground_m - frame_m)
-    fits = (frame_m > BASE_PX * view.gsd_m) & (off_m < TOLERANCE_PX * view.gsd_m + scale_share * frame_m)
-    first, second, way = first[fits], second[fits], way[fits]
-    bearing = np.degrees(np.arctan2(way[:, 0], -way[:, 1]))
-    heading = (_azimuth_deg(up[first], up[second]) - bearing) % 360
-    at_second = (_azimuth_deg(up[second], up[first]) + 180 - bearing) % 360
-    turns = np.stack([_turn(local_deg[first] - heading), _turn(local_deg[second] - at_second)])
-    likely = log_odds[first] + log_odds[second] - (turns**2).sum(axis=0) / (2 * _DIRECTION_SIGMA_DEG**2)
-    agree = (np.abs(turns) < MAX_KEYPOINT_TURN_DEG).all(axis=0)
-    return first[agree], second[agree], heading[agree], likely[agree]
+    up, place_m = catalogue.unit[matches.landmark], view.ground_m[matches.feature]
+
+    def agreeing(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[NDArray, ...]:
+        way = (place_m[second] - place_m[first]).astype(np.float32)
+        frame_m, chord = np.hypot(*way.T), np.linalg.norm(up[first] - up[second], axis=1)
+        ground_m = EARTH_RADIUS_M * chord * (1 + chord**2 / 24)  # the arc, to a metre
+        off_m = np.abs(ground_m - frame_m)
+        fits = (frame_m > BASE_PX * view.gsd_m) & (off_m < TOLERANCE_PX * view.gsd_m + scale_share * frame_m)
+        first, second, way = first[fits], second[fits], way[fits]
+        bearing = np.degrees(np.arctan2(way[:, 0], -way[:, 1]))
+        heading = (way_azimuth_deg(up[first], up[second]) - bearing) % 360
+        at_second = (way_azimuth_deg(up[second], up[first]) + 180 - bearing) % 360
+        turns = np.stack([_turn(local_deg[first] - heading), _turn(local_deg[second] - at_second)])
+        likely = log_odds[first] + log_odds[second] - (turns**2).sum(axis=0) / (2 * _DIRECTION_SIGMA_DEG**2)
+        agree = (np.abs(turns) < MAX_KEYPOINT_TURN_DEG).all(axis=0)
+        return first[agree], second[agree], heading[agree], likely[agree]
+
+    nadir_deg = nadir_heading_deg(matches, view, catalogue, local_deg)
+    none = np.empty(0, np.int64)
+    found = [agreeing(none, none), *(agreeing(*near) for near in _near_pairs(nadir_deg, up, view))]
+    first, second, heading, likely = (np.concatenate(parts) for parts in zip(*found))
+    return first, second, heading, likely
 
 
 def _near_pairs(
-    matches: Matches, heading_deg: NDArray[np.float32], view: View, catalogue: Catalogue
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of matches (P,), (P,) whose landmarks can lie in one view and whose headings (K,) can be one."""
+    heading_deg: NDArray[np.float32], up: NDArray[np.float32], view: View
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of matches (P,), (P,) whose landmarks, unit vectors (K, 3), can lie in one view and whose headings (K,) can
+    be one; part by part, for where all landmarks are near one another they are millions."""
     order = np.argsort(heading_deg, kind="stable")
     rising = heading_deg[order]
     # Once around the circle and once more: whoever is near in heading comes soon after.
     around = np.tile(order, 2)
     stop = np.searchsorted(np.concatenate([rising, rising + 360]), rising + 2 * MAX_KEYPOINT_TURN_DEG)
-    unit = catalogue.unit[matches.landmark[around]]
+    unit = up[around]
     least = np.float32(np.cos(min(2.05 * float(view.way_rad.max(initial=0.0)), np.pi)))
-    parts = []
     for start in range(0, len(order), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(order)))
         first, after = np.nonzero(unit[block] @ unit[start : stop[block.stop - 1]].T > least)
-        parts.append(np.stack([first, after])[:, after > first] + start)
-    first, second = around[np.concatenate([np.empty((2, 0), np.int64), *parts], axis=1)]
-    return first, second
-
-
-def _azimuth_deg(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Azimuths (K,) at unit vectors (K, 3) of the way to others (K, 3)."""
-    north, east = north_east(start)
-    return np.degrees(np.arctan2((end * east).sum(axis=1), (end * north).sum(axis=1)))
+        later = after > first
+        yield around[start + first[later]], around[start + after[later]]
 
 
 def _turn(degrees: NDArray[np.float32]) -> NDArray[np.float32]:

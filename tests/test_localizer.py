@@ -221,7 +221,7 @@ def test_verification_stops_when_a_place_is_certain(
     localizer: Localizer, blue_marble: Path, enough: float, verified: int
 ) -> None:
     seen = localizer.examine(look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0))
-    assert seen.view is not None and seen.agreements[0].support > 10
+    assert seen.fix.status is Status.FIX and seen.view is not None and seen.agreements[0].support > 10
     candidates = [seen.agreements[0].candidate] * 8
     found = agreements(
         localizer._verifier, candidates, seen.view, seen.worldwide, enough, localizer._threads, Clock(None)
