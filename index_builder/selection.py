@@ -1,20 +1,40 @@
-"""Which landmarks to keep: the strongest, evenly spread, but for the commonest."""
+"""Which landmarks to keep: the strongest, evenly spread, but for the commonest where there are plenty."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index_builder.commonness import rarest
+from index_builder.commonness import apart
 from index_builder.extraction import Landmarks
 from onboard.geodesy import EARTH_RADIUS_M, Array
 
 _COMMON_SHARE = 1 / 9  # of the landmarks evenly spread, that are left out where not all fit
+# Cells of this side keep their rarest landmarks, half as many as are in one in the mean: a coast or an island has
+# nothing that would replace them (docs/results.md).
+_CELL_M = 100e3
+_KEPT_SHARE = 0.5
 
 
 def selected(landmarks: Landmarks, count: int, lists: int) -> Landmarks:
     """At most ``count`` landmarks, for so many inverted lists."""
     spread = evenly_spread(landmarks.lat_deg, landmarks.lon_deg, landmarks.response, round(count / (1 - _COMMON_SHARE)))
     landmarks = landmarks[spread]
-    return landmarks if len(landmarks) <= count else landmarks[rarest(landmarks.descriptors, count, lists)]
+    if len(landmarks) <= count:
+        return landmarks
+    rarity = apart(landmarks.descriptors, lists)
+    return landmarks[rarest_where_plenty(landmarks.lat_deg, landmarks.lon_deg, rarity, count)]
+
+
+def rarest_where_plenty(lat_deg: Array, lon_deg: Array, rarity: NDArray, count: int) -> NDArray[np.int64]:
+    """Numbers of ``count`` landmarks, half of them or more, in ascending order: all but the least rare of those that
+    cells can spare.
+
+    lat_deg, lon_deg, rarity: (N,).
+    """
+    cell = _cell(lat_deg, lon_deg, _CELL_M)
+    occupied = len(np.unique(cell))
+    spare = np.flatnonzero(_rank(cell, rarity) >= _KEPT_SHARE * len(cell) / occupied)
+    left_out = spare[np.argsort(rarity[spare], kind="stable")[: len(cell) - count]]
+    return np.setdiff1d(np.arange(len(cell)), left_out)
 
 
 def evenly_spread(lat_deg: Array, lon_deg: Array, response: NDArray, count: int) -> NDArray[np.int64]:
@@ -30,13 +50,17 @@ def evenly_spread(lat_deg: Array, lon_deg: Array, response: NDArray, count: int)
         side_m = np.sqrt(low * high)
         occupied = len(np.unique(_cell(lat_deg, lon_deg, side_m)))
         low, high = (side_m, high) if occupied > count else (low, side_m)
-    cell = _cell(lat_deg, lon_deg, high)
-    order = np.lexsort((-response, cell))
+    rank = _rank(_cell(lat_deg, lon_deg, high), response)
+    return np.sort(np.lexsort((-response, rank))[:count])
+
+
+def _rank(cell: NDArray[np.int64], worth: NDArray) -> NDArray[np.int64]:
+    """How many of the same cell are worth more than each (N,)."""
+    order = np.lexsort((-worth, cell))
     first = np.concatenate([[True], cell[order][1:] != cell[order][:-1]])
-    start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-    rank = np.arange(len(order)) - start
-    chosen = order[np.lexsort((-response[order], rank))][:count]
-    return np.sort(chosen)
+    rank = np.empty(len(cell), np.int64)
+    rank[order] = np.arange(len(cell)) - np.maximum.accumulate(np.where(first, np.arange(len(cell)), 0))
+    return rank
 
 
 def _cell(lat_deg: Array, lon_deg: Array, side_m: float) -> NDArray[np.int64]:

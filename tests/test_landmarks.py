@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from index_builder.quantization import quantize
-from index_builder.selection import evenly_spread
+from index_builder.selection import evenly_spread, rarest_where_plenty
 from onboard.acceptance import Acceptance, fit_acceptance
 from onboard.describer import RootSift
 from onboard.features import extract
@@ -113,6 +113,17 @@ def test_landmarks_are_evenly_spread(rng: np.random.Generator) -> None:
     west = (lon[chosen] < 10).mean()
     assert 0.45 < west < 0.65
     assert response[chosen][lon[chosen] < 10].mean() > 0.8
+
+
+def test_a_coast_keeps_what_nothing_replaces(rng: np.random.Generator) -> None:
+    """Twenty landmarks alone, commoner than all, and two thousand inland of which a quarter is nearly as common."""
+    lat = np.concatenate([rng.uniform(10.0, 10.2, 20), rng.uniform(40.0, 41.0, 2000)])
+    lon = np.concatenate([rng.uniform(20.0, 20.2, 20), rng.uniform(60.0, 61.5, 2000)])
+    rarity = np.concatenate([np.full(20, 0.1), np.where(np.arange(2000) < 500, 0.2, 1.0)])
+    kept = rarest_where_plenty(lat, lon, rarity, 1520)
+    assert len(kept) == 1520 and (np.diff(kept) > 0).all()
+    assert (kept[:20] == np.arange(20)).all() and (kept[20:] >= 520).all()
+
 
 
 def test_features_turn_with_the_picture(rng: np.random.Generator) -> None:
