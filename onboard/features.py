@@ -39,7 +39,7 @@ class Features:
 
 # SIFT keeps its own contrast limit low: local normalisation has made contrast a matter of the neighbourhood, and
 # the number of features is bounded by `limit`.
-_CONTRAST_THRESHOLD = 0.005
+_CONTRAST_THRESHOLD = 0.024
 _EDGE_THRESHOLD = 20.0
 # The finest keypoints repeat half as often between map and frame as all others (docs/results.md).
 _FINEST_PX = 2.0
