@@ -34,8 +34,8 @@ _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at; a right one of two votes is not always first (docs/results.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
 # Landmarks looked for at first, evenly spread. What shows fewer than promise something is not looked at further: right
-# places showed 21 and more, wrong ones 7 and fewer but for three of 36 (docs/results.md). Where it is not plenty, all in
-# view are looked for.
+# places showed 21 and more, wrong ones 7 and fewer but for three of 36 (docs/results.md). Where they are not plenty,
+# all in view are looked for.
 _SAMPLE, _PROMISING, _PLENTY = 600, 8, 80
 # A pose that knows worse than that what was told, in the telling's sigmas, may be bent to it (onboard/reversal.py).
 _VAGUE_SIGMAS = 0.75

@@ -125,7 +125,6 @@ def test_a_coast_keeps_what_nothing_replaces(rng: np.random.Generator) -> None:
     assert (kept[:20] == np.arange(20)).all() and (kept[20:] >= 520).all()
 
 
-
 def test_features_turn_with_the_picture(rng: np.random.Generator) -> None:
     """Angles count clockwise as seen: a picture turned clockwise by 90 degrees adds 90."""
     import cv2
