@@ -21,8 +21,9 @@ _WORTH_SETTLING = 0.5
 
 
 def likelier(scene: Scene, expected: Expected, measured: Measured) -> Measured:
-    """``measured``, or the same seen from the other side when that shows more of the landmarks ``expected``."""
-    direct = measured.recognised
+    """``measured``, or the same seen from the other side when that shows more of the landmarks ``expected``; of the
+    turns the one that shows most."""
+    best, direct = measured, measured.recognised
     if not len(direct):
         return measured
     points = points_of(scene.guide.catalogue, direct.numbers)
@@ -31,9 +32,9 @@ def likelier(scene: Scene, expected: Expected, measured: Measured) -> Measured:
         if len(there) < _WORTH_SETTLING * len(direct):
             continue
         other = settled(scene, expected, there)
-        if other is not None and len(other.recognised) > len(direct):
-            return other
-    return measured
+        if other is not None and len(other.recognised) > len(best.recognised):
+            best = other
+    return best
 
 
 def turned(pose: Pose, points_ecef_m: Array, turn: float) -> Pose:
