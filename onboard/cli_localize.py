@@ -17,8 +17,9 @@ from onboard.localizer import Localizer
 from onboard.pack import default_pack
 from onboard.plugins import service
 
-# Who names an altitude knows it to about this share: orbits are published to a few kilometres.
-_ALTITUDE_SIGMA = 0.01
+# Who names an altitude knows the scale to about this share: orbits are published to a few kilometres, but the focal
+# length of a camera that was never calibrated is good to some hundredths, and tells from the altitude by nothing else.
+ALTITUDE_SIGMA = 0.03
 
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     localizer = Localizer(arguments.pack or default_pack(), camera)
     altitude_m = None
     if arguments.altitude_km is not None:
-        altitude_m = (arguments.altitude_km * 1e3, _ALTITUDE_SIGMA * arguments.altitude_km * 1e3)
+        altitude_m = (arguments.altitude_km * 1e3, ALTITUDE_SIGMA * arguments.altitude_km * 1e3)
     vertical = _vertical(arguments, localizer.mission.pointing_sigma_deg)
     page = _page(arguments, localizer) if arguments.explain else None
     failures = 0

@@ -232,8 +232,9 @@ def _recognition_checks(localizer: Localizer, recognitions: Sequence[Recognition
     )
     checks = [Check("recognition", shown, text), Check("chance", shown, chance)]
     if best and shown:
-        off = f"the landmarks alone give a pose {best.contradiction:.1f} sigmas off what was told"
-        checks.append(Check("told", best.pose is not None, f"{off}; at most {CREDIBLE_SIGMAS:g} are allowed"))
+        off = best.contradiction
+        text = f"the landmarks alone give a pose {off.sigmas:.1f} sigmas off the told {off.told}"
+        checks.append(Check("told", best.pose is not None, f"{text}; at most {CREDIBLE_SIGMAS:g} are allowed"))
         if best.pose is not None:
             checks.append(_runner_up(localizer, recognitions))
     return checks

@@ -36,7 +36,8 @@ def judge(
         asked = f"{acceptance.least_score:.1f} is asked for"
         return refuse(Status.NO_MATCH, f"{shown}, of weight {weight:.1f} (a quarter each in a line); {asked}")
     if best.pose is None:
-        told = f"what was told of tilt, altitude, attitude or place by {best.contradiction:.0f} sigmas"
+        off = best.contradiction
+        told = f"the {off.told} that caller, mission and camera file tell by {off.sigmas:.0f} sigmas"
         return refuse(Status.NO_MATCH, f"{shown}, but from a pose that contradicts {told}")
     for other in recognitions[1:]:
         if other.pose is None or not acceptance.accepts(other.weight):

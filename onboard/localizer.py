@@ -93,8 +93,9 @@ class Localizer:
     ) -> Fix:
         """Where the camera was when it took ``frame``: uint8, H×W×3 RGB or H×W.
 
-        altitude_m: height above the ellipsoid and its sigma; vertical: where down is; the mission's when None, but that
-        attitude and prior together tell the vertical. All enter as weighted residuals. Past ``deadline_ms`` the answer
+        altitude_m: height above the ellipsoid and its sigma, which must hold what the focal length leaves open, too;
+        vertical: where down is; the mission's when None, but that attitude and prior together tell the vertical. All
+        enter as weighted residuals. Past ``deadline_ms`` the answer
         is TIMEOUT. Never raises; see `Fix` for the fields.
         """
         return self.examine(

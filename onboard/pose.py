@@ -26,6 +26,18 @@ class Pose:
 
 
 @dataclass(frozen=True)
+class Contradiction:
+    """How many sigmas a pose is off what was told, in the worst of it, and what that is: altitude, tilt, attitude or
+    place."""
+
+    sigmas: float
+    told: str
+
+
+NOT_CONTRADICTED = Contradiction(0.0, "nothing")
+
+
+@dataclass(frozen=True)
 class PoseKnowledge:
     """What is known beside the landmarks; sigmas are 1-sigma. down_cam: unit vector of geodetic down in camera axes;
     pointing_sigma_rad: of it, per axis, infinite where it says nothing beyond the attitude; attitude and prior only
@@ -87,13 +99,17 @@ def solve_pose(
     return Pose(position, rotation, np.asarray(np.linalg.inv(normal) * inflation, np.float64))
 
 
-def contradiction(free: Pose, known: PoseKnowledge) -> float:
-    """How many sigmas a pose that was fitted to landmarks alone is off what was told, in the worst of it: 1-sigma of
-    the pose and of the telling together. A frame that is not what it was said to be (tilted, from another height, from
-    elsewhere) may show landmarks all the same, but not from where it should."""
+def contradiction(free: Pose, known: PoseKnowledge) -> Contradiction:
+    """By how much a pose that was fitted to landmarks alone is off what was told: in 1-sigma of the pose and of the
+    telling together. A frame that is not what it was said to be (tilted, from another height, from elsewhere) may show
+    landmarks all the same, but not from where it should."""
     off, by_move = _off_told(free, known)
     variance = 1.0 + np.einsum("ki,ij,kj->k", by_move, free.covariance, by_move)
-    return float((np.abs(off) / np.sqrt(variance)).max())
+    sigmas = np.abs(off) / np.sqrt(variance)
+    told = ["altitude", "tilt", "tilt"]
+    told += ["attitude"] * 3 if known.attitude is not None else []
+    told += ["place"] * 2 if known.prior is not None else []
+    return Contradiction(float(sigmas.max()), told[int(sigmas.argmax())])
 
 
 def vagueness(free: Pose, known: PoseKnowledge) -> float:
@@ -124,8 +140,9 @@ def _reprojection(
 
 
 def _priors(position: Array, rotation: Array, axes: Array, known: PoseKnowledge) -> tuple[Array, Array]:
-    """Prior residuals in sigmas (K,) and their derivatives (K, 6), to first order in what is small: what should be down
-    off the vertical, the distance from ``axes``, and an attitude off the one told."""
+    """Prior residuals in sigmas (K,) and their derivatives (K, 6): of altitude, of tilt (2), and where they were told
+    of attitude (3) and place (2). To first order in what is small: what should be down off the vertical, the distance
+    from ``axes``, and an attitude off the one told."""
     lat, lon, alt = (float(value) for value in geodetic_from_ecef(position))
     radius = float(np.linalg.norm(position))
     residuals, slopes = [(alt - known.altitude_m) / known.altitude_sigma_m], np.zeros((1, 6))

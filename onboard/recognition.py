@@ -23,7 +23,7 @@ from onboard.hypothesis_fit import points_of
 from onboard.landmarks import Catalogue
 from onboard.matches import View
 from onboard.placement import Placement, fit_similarity
-from onboard.pose import Pose, PoseKnowledge, contradiction, vagueness
+from onboard.pose import NOT_CONTRADICTED, Contradiction, Pose, PoseKnowledge, contradiction, vagueness
 from onboard.reversal import likelier
 from onboard.verification import REACH_PX, Consensus
 
@@ -44,7 +44,7 @@ _VAGUE_SIGMAS = 0.75
 @dataclass(frozen=True, eq=False)
 class Recognition:
     """An agreement looked at landmark by landmark. placement: what it grew to; pose: None when none holds it, or only
-    one that contradicts what was told; contradiction: by how many sigmas (`onboard.pose.contradiction`); recognised:
+    one that contradicts what was told; contradiction: by how much (`onboard.pose.contradiction`); recognised:
     how many landmarks the frame shows where the pose, told or not, has them, in distinct spots; weight: what these say
     together (`onboard.corroboration`); landmarks (N,) int64 and pixels (N, 2): those recognised, and where the camera
     saw them."""
@@ -52,7 +52,7 @@ class Recognition:
     agreement: Consensus
     placement: Placement
     pose: Pose | None = None
-    contradiction: float = 0.0
+    contradiction: Contradiction = NOT_CONTRADICTED
     recognised: int = 0
     weight: float = 0.0
     landmarks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -126,11 +126,11 @@ def recognise(
     if measured is None:
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
-    if off < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
+    if off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
         measured = likelier(scene, expected, measured)
         off = contradiction(measured.pose, known)
     pose, seen = None, measured.recognised
-    if off < CREDIBLE_SIGMAS:
+    if off.sigmas < CREDIBLE_SIGMAS:
         pose = told_pose(scene, measured, everything)
         if pose is None:
             return Recognition(agreement, whole)

@@ -19,7 +19,7 @@ class Search:
     directions: int = 2
     neighbours: int = 20
     probes: int = 16
-    matches: int = 5000
+    matches: int = 20_000
     candidates: int = 8
     bin_m: float = 25e3
     scale_ratio: float = 1.35

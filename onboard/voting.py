@@ -1,8 +1,9 @@
 """Votes of the whole Earth: two matches that lie apart on the ground as they do in the frame propose a place.
 
 A match alone proposes a place and a heading, and nearly all are wrong. Two wrong ones seldom hold each other's distance
-and direction: of thirty thousand pairs of landmarks near enough to be in one view some forty do, worldwide
-(docs/results.md). So every pair is looked at, and the likeliest are the candidates: right places need two matches.
+and direction: of twenty thousand pairs of landmarks near enough to be in one view some hundred do, worldwide
+(docs/results.md). So pairs are looked at, and the likeliest are the candidates: right places need two matches, one of
+which may be far from likely where the other is.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,10 @@ _DIRECTION_SIGMA_DEG = 8.0
 # What a tilt of a degree or two, which nobody knows, does to distances, beside what the altitude leaves open.
 _TILT_SHARE = 0.01
 _LIKELIEST_PAIRS = 2000  # a clear frame has so many right ones
-_BLOCK = 512  # matches whose pairs are looked at together: megabytes, wherever their landmarks lie
+# Of two matches the one is looked at with the other when their ranks by likelihood, multiplied, are at most this: the
+# likeliest with every other, the 1,400 likeliest with one another (docs/results.md).
+_RANKS = 2_000_000
+_PART = 400_000  # pairs looked at together, some ten megabytes wherever their landmarks lie
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,8 @@ def vote(
 ) -> list[Candidate]:
     """The ``top`` candidates, likeliest first, no two within ``apart_m`` of one another.
 
-    log_odds (K,): of each match being right, but for a constant. scale_sigma: of the frame's scale on the ground, as
-    far as the altitude tells it. A candidate is as likely as the likeliest pair that proposes it.
+    matches: likeliest first; log_odds (K,): of each being right, but for a constant. scale_sigma: of the frame's scale
+    on the ground, as far as the altitude tells it. A candidate is as likely as the likeliest pair that proposes it.
     """
     first, second, heading_deg, likely = _pairs(matches, log_odds, view, catalogue, _TILT_SHARE + scale_sigma)
     order = np.argsort(-likely, kind="stable")[:_LIKELIEST_PAIRS]
@@ -73,8 +77,8 @@ def vote(
 def _pairs(
     matches: Matches, log_odds: NDArray[np.float32], view: View, catalogue: Catalogue, scale_share: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """All pairs of matches that one pose explains: numbers of the first and second (P,), the frame's heading relative
-    to north at the first's landmark (P,), and their log odds (P,)."""
+    """Pairs of matches (likeliest first) that one pose explains: numbers of the first and second (P,), the frame's
+    heading relative to north at the first's landmark (P,), and their log odds (P,)."""
     local_deg = local_heading_deg(matches, view, catalogue)
     up, place_m = catalogue.unit[matches.landmark], view.ground_m[matches.feature]
 
@@ -103,20 +107,18 @@ def _pairs(
 def _near_pairs(
     heading_deg: NDArray[np.float32], up: NDArray[np.float32], view: View
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of matches (P,), (P,) whose landmarks, unit vectors (K, 3), can lie in one view and whose headings (K,) can
-    be one; part by part, for where all landmarks are near one another they are millions."""
-    order = np.argsort(heading_deg, kind="stable")
-    rising = heading_deg[order]
-    # Once around the circle and once more: whoever is near in heading comes soon after.
-    around = np.tile(order, 2)
-    stop = np.searchsorted(np.concatenate([rising, rising + 360]), rising + 2 * MAX_KEYPOINT_TURN_DEG)
-    unit = up[around]
+    """Pairs of matches (P,), (P,), likely enough together, whose landmarks, unit vectors (K, 3), can lie in one view
+    and whose headings (K,) can be one; part by part, for where all landmarks are near one another they are millions."""
     least = np.float32(np.cos(min(2.05 * float(view.way_rad.max(initial=0.0)), np.pi)))
-    for start in range(0, len(order), _BLOCK):
-        block = slice(start, min(start + _BLOCK, len(order)))
-        first, after = np.nonzero(unit[block] @ unit[start : stop[block.stop - 1]].T > least)
-        later = after > first
-        yield around[start + first[later]], around[start + after[later]]
+    start, reach = 0, len(up)
+    while start < reach:
+        stop = min(start + 1 + _PART // reach, reach)
+        first, second = np.nonzero(up[start:stop] @ up[start:reach].T > least)
+        first, second = start + first, start + second
+        chosen = (second > first) & ((first + 1) * (second + 1) <= _RANKS)
+        chosen &= np.abs(_turn(heading_deg[first] - heading_deg[second])) < 2 * MAX_KEYPOINT_TURN_DEG
+        yield first[chosen], second[chosen]
+        start, reach = stop, min(reach, _RANKS // (stop + 1))
 
 
 def _turn(degrees: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,11 +8,13 @@ wrong place say how near a wrong fix was.
 import argparse
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from onboard import Localizer, Status, default_pack, load_camera
+from onboard.cli_localize import ALTITUDE_SIGMA
 from onboard.describer import PatchNetwork
 from onboard.geodesy import distance_m, geodetic_from_ecef
 from onboard.guided import Guide
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pack", type=Path, default=default_pack())
     parser.add_argument("--network", type=Path, help="describes frames in place of the pack's own (INT8, say)")
+    parser.add_argument("--focal", type=float, default=1.0, help="how many times too long the camera file says it is")
     parser.add_argument("--json", type=Path, help="write one record a frame there")
     arguments = parser.parse_args()
     localizers: dict[str, Localizer] = {}
@@ -35,7 +38,9 @@ def main() -> None:
     for row in rows:
         name = row["camera"]
         if name not in localizers:
-            localizers[name] = Localizer(arguments.pack, load_camera(arguments.folder / name))
+            camera = load_camera(arguments.folder / name)
+            camera = replace(camera, fx=camera.fx * arguments.focal, fy=camera.fy * arguments.focal)
+            localizers[name] = Localizer(arguments.pack, camera)
             if arguments.network is not None:
                 describe_by(localizers[name], PatchNetwork(arguments.network))
         records.append(measure(localizers[name], arguments.folder, row))
@@ -48,7 +53,7 @@ def main() -> None:
 def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
     """Localize one frame as the command line does, and look at the places behind the answer."""
     frame = read_image(folder / row["file"])
-    altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0)  # 1 %, as the command line
+    altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 1e3 * ALTITUDE_SIGMA)
     lat, lon = float(row["lat_deg"]), float(row["lon_deg"])
     fix = localizer.localize(frame, altitude_m=altitude_m)
     known = localizer.knowledge(altitude_m)

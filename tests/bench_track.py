@@ -51,7 +51,7 @@ def measure(tracker: Tracker, folder: Path, row: dict[str, str], mirrored: bool)
     frame = read_image(folder / row["file"])
     if mirrored:
         frame = np.ascontiguousarray(frame[:, ::-1])
-    altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0)  # 1 %, as the command line
+    altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0)
     timestamp_ns = int(np.datetime64(row["time_utc"].removesuffix("Z"), "ns").astype(np.int64))
     state = tracker.update(frame, timestamp_ns, altitude_m)
     error_m = None if not state else float(distance_m(state.lat_deg, state.lon_deg, *_truth(row)))

@@ -297,6 +297,10 @@ def test_a_tilt_that_is_not_told_gives_no_wrong_fix(localizer: Localizer, blue_m
         evidence = localizer.examine(look(blue_marble, localizer.camera, lat, lon, 700e3, heading, tilted))
         assert evidence.fix.status is Status.NO_MATCH and nothing_known(evidence.fix)
         best = evidence.recognitions[0]
-        assert best.pose is None and best.contradiction > CREDIBLE_SIGMAS and evidence.fix.inliers == best.recognised
+        assert (
+            best.pose is None
+            and best.contradiction.sigmas > CREDIBLE_SIGMAS
+            and evidence.fix.inliers == best.recognised
+        )
         if localizer.acceptance.accepts(best.weight):
-            assert "contradicts what was told" in evidence.fix.reason
+            assert "contradicts the" in evidence.fix.reason

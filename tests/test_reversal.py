@@ -116,10 +116,10 @@ def test_a_strip_is_seen_alike_from_both_sides(strip: tuple[Pose, Pose, Scene, E
 def test_the_ground_around_a_strip_tells_from_which_side(strip: tuple[Pose, Pose, Scene, Expected]) -> None:
     truth, level, scene, landmarks = strip
     measured = measured_under(scene, landmarks, level, 2.0)
-    assert contradiction(measured.pose, KNOWN) < 3
+    assert contradiction(measured.pose, KNOWN).sigmas < 3
     found = likelier(scene, landmarks, measured)
     assert np.linalg.norm(found.pose.position_ecef_m - truth.position_ecef_m) < 2e3
-    assert contradiction(found.pose, KNOWN) > 10
+    assert contradiction(found.pose, KNOWN).sigmas > 10
 
 
 def test_a_level_frame_stays_level() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from index_builder.commonness import apart
 from index_builder.quantization import quantize
+from onboard import voting
 from onboard.fix import Prior
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.landmarks import Catalogue, search_index
@@ -48,7 +49,9 @@ def off_m(candidate: Candidate, lat: float, lon: float) -> float:
 def voted(view: View, catalogue: Catalogue, matches: Matches, right: float, scale_sigma: float) -> list[Candidate]:
     """Candidates when the matches of the right place have log odds ``right`` and the others 0."""
     there = catalogue.unit[matches.landmark] @ unit_from_latlon(*RIGHT[:2]).astype(np.float32) > 0.999
-    return vote(matches, np.where(there, right, 0.0).astype(np.float32), view, catalogue, scale_sigma, 25e3, 20)
+    log_odds = np.where(there, right, 0.0).astype(np.float32)
+    likeliest = np.argsort(-log_odds, kind="stable")
+    return vote(matches[likeliest], log_odds[likeliest], view, catalogue, scale_sigma, 25e3, 20)
 
 
 def test_two_matches_that_hold_their_distance_propose_a_place(rng: np.random.Generator) -> None:
@@ -70,6 +73,33 @@ def test_scale_is_held_as_well_as_the_altitude_tells_it(
 ) -> None:
     candidates = voted(*world(rng, scale=1.035), right=0.0, scale_sigma=scale_sigma)
     assert any(off_m(candidate, *RIGHT[:2]) < 10e3 for candidate in candidates) == found
+
+
+@pytest.mark.parametrize("ranks, found", [(26 * 25, True), (26 * 25 - 1, False)])
+def test_two_unlikely_matches_are_not_looked_at_together(
+    ranks: int, found: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right ones are the 25th and the last."""
+    monkeypatch.setattr(voting, "_RANKS", ranks)
+    candidates = voted(*world(rng), right=-50.0, scale_sigma=0.0)
+    assert any(off_m(candidate, *RIGHT[:2]) < 5e3 for candidate in candidates) == found
+
+
+def test_pairs_are_those_that_ranks_places_and_headings_allow(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voting, "_RANKS", 3000)
+    monkeypatch.setattr(voting, "_PART", 2000)
+    view, _, _ = world(rng)
+    count = 400
+    up = unit_from_latlon(rng.uniform(44, 50, count), rng.uniform(177, 183, count)).astype(np.float32)
+    heading_deg = rng.uniform(0, 360, count).astype(np.float32)
+    found = {pair for first, second in voting._near_pairs(heading_deg, up, view) for pair in zip(first, second)}
+    first, second = np.triu_indices(count, 1)
+    turn = np.abs((heading_deg[first] - heading_deg[second] + 180) % 360 - 180)
+    near = (up[first] * up[second]).sum(axis=1) > np.float32(np.cos(2.05 * view.way_rad.max()))
+    allowed = near & (turn < 2 * voting.MAX_KEYPOINT_TURN_DEG) & ((first + 1) * (second + 1) <= 3000)
+    assert found == set(zip(first[allowed], second[allowed])) and 100 < len(found) < near.sum()
 
 
 def looked_up(rng: np.random.Generator) -> tuple[View, Catalogue, np.ndarray]:
