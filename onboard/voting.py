@@ -1,7 +1,7 @@
 """Votes of the whole Earth: two matches that lie apart on the ground as they do in the frame propose a place.
 
 A match alone proposes a place and a heading, and nearly all are wrong. Two wrong ones seldom hold each other's distance
-and direction: of twenty thousand pairs of landmarks near enough to be in one view some hundred do, worldwide
+and direction: of seventeen thousand pairs of landmarks near enough to be in one view some seventy do, worldwide
 (docs/results.md). So pairs are looked at, and the likeliest are the candidates: right places need two matches, one of
 which may be far from likely where the other is.
 """

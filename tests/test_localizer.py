@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status, Vertical
+from onboard.cli_localize import ALTITUDE_SIGMA
 from onboard.clock import Clock
 from onboard.geodesy import distance_m, ecef_from_geodetic, unit_from_latlon
 from onboard.images import read_image
@@ -287,6 +288,17 @@ def test_the_edge_of_the_picture_does_not_lift_the_camera(localizer: Localizer, 
         frame = look(blue_marble, localizer.camera, lat, lon, 700e3, heading)
         off_m.append(localizer.localize(frame, altitude_m=(700e3, 50e3)).altitude_m - 700e3)
     assert abs(np.mean(off_m)) < 3e3
+
+
+def test_a_focal_length_that_is_off_is_another_altitude(localizer: Localizer, blue_marble: Path) -> None:
+    """A fix where the altitude's sigma leaves room for it, and otherwise none, with the altitude in the reason."""
+    camera = replace(localizer.camera, fx=localizer.camera.fx / 1.04, fy=localizer.camera.fy / 1.04)
+    for lat, lon, heading in PLACES[:3]:
+        frame = look(blue_marble, camera, lat, lon, 700e3, heading)
+        fix = localizer.localize(frame, altitude_m=(700e3, ALTITUDE_SIGMA * 700e3))
+        assert fix and distance_m(fix.lat_deg, fix.lon_deg, lat, lon) < 7400, fix.reason
+        refused = localizer.localize(frame, altitude_m=(700e3, 2e3))
+        assert refused.status is Status.NO_MATCH and "contradicts the altitude" in refused.reason, refused.reason
 
 
 @pytest.mark.parametrize("tilt_deg", [10.0, 20.0, 30.0])
