@@ -6,6 +6,8 @@ a strip of landmarks just where a level camera on the other side would see them,
 one of the two. Only the ground around the strip tells them apart, so that it is looked at from both.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -13,28 +15,38 @@ from onboard.frame_pose import Measured, Scene, settled
 from onboard.geodesy import Array
 from onboard.guided import Expected
 from onboard.hypothesis_fit import points_of
-from onboard.pose import Pose
+from onboard.pose import Contradiction, Pose, PoseKnowledge, contradiction
 
 # The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant.
 _TURNS = (2.0, 1.5, 2.5, 1.0)
 _WORTH_SETTLING = 0.5
+# A side that shows this share of what the best one shows may be the true one: the frame was rectified for what was
+# told, which another side's ground does not look like (docs/results.md).
+_RIVAL_SHARE = 0.6
 
 
-def likelier(scene: Scene, expected: Expected, measured: Measured) -> Measured:
-    """``measured``, or the same seen from the other side when that shows more of the landmarks ``expected``; of the
-    turns the one that shows most."""
-    best, direct = measured, measured.recognised
+def sides(scene: Scene, expected: Expected, measured: Measured) -> list[Measured]:
+    """``measured``, and what the frame settles to when seen from the other side: the one that shows most of the
+    landmarks ``expected`` first."""
+    found, direct = [measured], measured.recognised
     if not len(direct):
-        return measured
+        return found
     points = points_of(scene.guide.catalogue, direct.numbers)
     for turn in _TURNS:
         there = scene.recognised(scene.under(turned(measured.pose, points, turn), expected))
         if len(there) < _WORTH_SETTLING * len(direct):
             continue
         other = settled(scene, expected, there)
-        if other is not None and len(other.recognised) > len(best.recognised):
-            best = other
-    return best
+        if other is not None:
+            found.append(other)
+    return sorted(found, key=lambda side: -len(side.recognised))
+
+
+def worst_contradiction(found: Sequence[Measured], known: PoseKnowledge) -> Contradiction:
+    """By how much the side that shows most, or one that shows nearly as much, contradicts what was told."""
+    asked = _RIVAL_SHARE * len(found[0].recognised)
+    rivals = [side for side in found if len(side.recognised) >= asked]
+    return max((contradiction(side.pose, known) for side in rivals), key=lambda off: off.sigmas)
 
 
 def turned(pose: Pose, points_ecef_m: Array, turn: float) -> Pose:
