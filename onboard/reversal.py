@@ -21,8 +21,9 @@ from onboard.pose import Contradiction, Pose, PoseKnowledge, contradiction
 _TURNS = (2.0, 1.5, 2.5, 1.0)
 _WORTH_SETTLING = 0.5
 # A side that shows this share of what the best one shows may be the true one: the frame was rectified for what was
-# told, which another side's ground does not look like (docs/results.md).
-_RIVAL_SHARE = 0.6
+# told, which another side's ground does not look like. What contradicts less than so many sigmas is no other side but
+# the same one, vaguely settled (docs/results.md).
+_RIVAL_SHARE, _RIVAL_SIGMAS = 0.6, 6.0
 
 
 def sides(scene: Scene, expected: Expected, measured: Measured) -> list[Measured]:
@@ -43,10 +44,12 @@ def sides(scene: Scene, expected: Expected, measured: Measured) -> list[Measured
 
 
 def worst_contradiction(found: Sequence[Measured], known: PoseKnowledge) -> Contradiction:
-    """By how much the side that shows most, or one that shows nearly as much, contradicts what was told."""
-    asked = _RIVAL_SHARE * len(found[0].recognised)
-    rivals = [side for side in found if len(side.recognised) >= asked]
-    return max((contradiction(side.pose, known) for side in rivals), key=lambda off: off.sigmas)
+    """By how much the side that shows most, or another one that shows nearly as much, contradicts what was told."""
+    best, *others = found
+    asked = _RIVAL_SHARE * len(best.recognised)
+    rivals = [contradiction(side.pose, known) for side in others if len(side.recognised) >= asked]
+    told = [contradiction(best.pose, known), *(off for off in rivals if off.sigmas > _RIVAL_SIGMAS)]
+    return max(told, key=lambda off: off.sigmas)
 
 
 def turned(pose: Pose, points_ecef_m: Array, turn: float) -> Pose:
