@@ -24,7 +24,7 @@ from onboard.landmarks import Catalogue
 from onboard.matches import View
 from onboard.placement import Placement, fit_similarity
 from onboard.pose import NOT_CONTRADICTED, Contradiction, Pose, PoseKnowledge, contradiction, vagueness
-from onboard.reversal import sides, worst_contradiction
+from onboard.reversal import likelier
 from onboard.verification import REACH_PX, Consensus
 
 # A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
@@ -127,8 +127,8 @@ def recognise(
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
     if off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
-        found = sides(scene, expected, measured)
-        measured, off = found[0], worst_contradiction(found, known)
+        measured = likelier(scene, expected, measured)
+        off = contradiction(measured.pose, known)
     pose, seen = None, measured.recognised
     if off.sigmas < CREDIBLE_SIGMAS:
         pose = told_pose(scene, measured, everything)

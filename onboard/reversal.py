@@ -6,8 +6,6 @@ a strip of landmarks just where a level camera on the other side would see them,
 one of the two. Only the ground around the strip tells them apart, so that it is looked at from both.
 """
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
@@ -15,41 +13,28 @@ from onboard.frame_pose import Measured, Scene, settled
 from onboard.geodesy import Array
 from onboard.guided import Expected
 from onboard.hypothesis_fit import points_of
-from onboard.pose import Contradiction, Pose, PoseKnowledge, contradiction
+from onboard.pose import Pose
 
 # The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant.
 _TURNS = (2.0, 1.5, 2.5, 1.0)
 _WORTH_SETTLING = 0.5
-# A side that shows this share of what the best one shows may be the true one: the frame was rectified for what was
-# told, which another side's ground does not look like. What contradicts less than so many sigmas is no other side but
-# the same one, vaguely settled (docs/results.md).
-_RIVAL_SHARE, _RIVAL_SIGMAS = 0.6, 6.0
 
 
-def sides(scene: Scene, expected: Expected, measured: Measured) -> list[Measured]:
-    """``measured``, and what the frame settles to when seen from the other side: the one that shows most of the
-    landmarks ``expected`` first."""
-    found, direct = [measured], measured.recognised
+def likelier(scene: Scene, expected: Expected, measured: Measured) -> Measured:
+    """``measured``, or the same seen from the other side when that shows more of the landmarks ``expected``; of the
+    turns the one that shows most."""
+    best, direct = measured, measured.recognised
     if not len(direct):
-        return found
+        return measured
     points = points_of(scene.guide.catalogue, direct.numbers)
     for turn in _TURNS:
         there = scene.recognised(scene.under(turned(measured.pose, points, turn), expected))
         if len(there) < _WORTH_SETTLING * len(direct):
             continue
         other = settled(scene, expected, there)
-        if other is not None:
-            found.append(other)
-    return sorted(found, key=lambda side: -len(side.recognised))
-
-
-def worst_contradiction(found: Sequence[Measured], known: PoseKnowledge) -> Contradiction:
-    """By how much the side that shows most, or another one that shows nearly as much, contradicts what was told."""
-    best, *others = found
-    asked = _RIVAL_SHARE * len(best.recognised)
-    rivals = [contradiction(side.pose, known) for side in others if len(side.recognised) >= asked]
-    told = [contradiction(best.pose, known), *(off for off in rivals if off.sigmas > _RIVAL_SIGMAS)]
-    return max(told, key=lambda off: off.sigmas)
+        if other is not None and len(other.recognised) > len(best.recognised):
+            best = other
+    return best
 
 
 def turned(pose: Pose, points_ecef_m: Array, turn: float) -> Pose:
