@@ -315,4 +315,4 @@ def test_a_tilt_that_is_not_told_gives_no_wrong_fix(localizer: Localizer, blue_m
             and evidence.fix.inliers == best.recognised
         )
         if localizer.acceptance.accepts(best.weight):
-            assert "contradicts the" in evidence.fix.reason
+            assert f"contradicts the {best.contradiction.told} that" in evidence.fix.reason
