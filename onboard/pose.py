@@ -12,6 +12,9 @@ from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, ge
 from onboard.ground_plane import STRAIGHT_DOWN, Direction, GroundPlane
 
 _ITERATIONS = 12
+# A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
+# of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
+CREDIBLE_SIGMAS = 3.0
 _HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
 
 

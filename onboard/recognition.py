@@ -23,13 +23,18 @@ from onboard.hypothesis_fit import points_of
 from onboard.landmarks import Catalogue
 from onboard.matches import View
 from onboard.placement import Placement, fit_similarity
-from onboard.pose import NOT_CONTRADICTED, Contradiction, Pose, PoseKnowledge, contradiction, vagueness
+from onboard.pose import (
+    CREDIBLE_SIGMAS,
+    NOT_CONTRADICTED,
+    Contradiction,
+    Pose,
+    PoseKnowledge,
+    contradiction,
+    vagueness,
+)
 from onboard.reversal import likelier
 from onboard.verification import REACH_PX, Consensus
 
-# A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
-# of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
-CREDIBLE_SIGMAS = 3.0
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at; a right one of two votes is not always first (docs/results.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
@@ -116,18 +121,19 @@ def recognise(
         return Recognition(agreement, placement)
     scene = Scene(guide, view, camera, known, whole, clock)
     everything = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
-    expected = everything[spread(everything, _SAMPLE)]
+    most: float = _SAMPLE
+    expected = everything[spread(everything, most)]
     recognised = scene.recognised(expected)
     if len(recognised) < _PROMISING:
         return Recognition(agreement, whole)
     if len(recognised) < _PLENTY:
-        expected, recognised = everything, scene.recognised(everything)
+        most, expected, recognised = np.inf, everything, scene.recognised(everything)
     measured = settled(scene, expected, recognised)
     if measured is None:
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
     if off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
-        measured = likelier(scene, expected, measured)
+        scene, expected, measured = likelier(scene, expected, measured, most)
         off = contradiction(measured.pose, known)
     pose, seen = None, measured.recognised
     if off.sigmas < CREDIBLE_SIGMAS:
@@ -135,6 +141,6 @@ def recognise(
         if pose is None:
             return Recognition(agreement, whole)
         seen = scene.recognised(scene.under(pose, expected))
-    pixels = camera.project(view.plane.to_camera(offsets_of(seen.ground)))
+    pixels = camera.project(scene.view.plane.to_camera(offsets_of(seen.ground)))
     spots = seen.xy[one_a_square(seen.xy, _SPOT_PX)]
     return Recognition(agreement, whole, pose, off, len(spots), corroboration(spots), seen.numbers, pixels)

@@ -3,38 +3,68 @@
 Seen from afar a flat patch is foreshortened alike from both sides (the two-fold ambiguity of planar pose: Oberkampf,
 DeMenthon and Davis, CVIU 1996; Schweighofer and Pinz, TPAMI 2006). A frame that is tilted and was not said to be shows
 a strip of landmarks just where a level camera on the other side would see them, and what was told decides for the wrong
-one of the two. Only the ground around the strip tells them apart, so that it is looked at from both.
+one of the two. Only the ground around the strip tells them apart, so that it is looked at from both, and
+the frame rectified for either.
 """
+
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
 from onboard.frame_pose import Measured, Scene, settled
 from onboard.geodesy import Array
+from onboard.growth import spread
 from onboard.guided import Expected
 from onboard.hypothesis_fit import points_of
-from onboard.pose import Pose
+from onboard.pose import CREDIBLE_SIGMAS, Pose, contradiction
+from onboard.retake import retaken
 
-# The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant.
-_TURNS = (2.0, 1.5, 2.5, 1.0)
-_WORTH_SETTLING = 0.5
+# The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant. Most
+# frames find the true side from straight above the strip (docs/results.md).
+_TURNS = (0.0, 1.0, 1.5, 2.0)
+_RETAKES = 2  # of a side: laid out anew for where it settled, it may settle farther on
+# A side that what was told allows lacks the keypoints of the frame as it was, and is worth that only where it shows
+# so many times more.
+_WORTH_CHANGING = 1.2
+
+Side = tuple[Scene, Expected, Measured]  # a frame as laid out, landmarks that it should show then, and what it shows
 
 
-def likelier(scene: Scene, expected: Expected, measured: Measured) -> Measured:
-    """``measured``, or the same seen from the other side when that shows more of the landmarks ``expected``; of the
-    turns the one that shows most."""
-    best, direct = measured, measured.recognised
+def likelier(scene: Scene, expected: Expected, measured: Measured, most: float = np.inf) -> Side:
+    """``measured``, or another side of the frame that shows more landmarks; most: expected of a side."""
+    best = scene, expected, measured
+    direct = measured.recognised
     if not len(direct):
-        return measured
+        return best
     points = points_of(scene.guide.catalogue, direct.numbers)
     for turn in _TURNS:
-        there = scene.recognised(scene.under(turned(measured.pose, points, turn), expected))
-        if len(there) < _WORTH_SETTLING * len(direct):
-            continue
-        other = settled(scene, expected, there)
-        if other is not None and len(other.recognised) > len(best.recognised):
-            best = other
+        for side in _sides(scene, turned(measured.pose, points, turn), most):
+            other, shown = side[2], len(best[2].recognised)
+            contradicted = contradiction(other.pose, scene.known).sigmas > CREDIBLE_SIGMAS
+            if len(other.recognised) <= (shown if contradicted else _WORTH_CHANGING * shown):
+                continue
+            best = side
+            if contradicted:  # no fix, whatever else there is to see
+                return best
     return best
+
+
+def _sides(scene: Scene, pose: Pose, most: float) -> Iterator[Side]:
+    """The frame laid out for a pose, and settled; where that contradicts what was told, laid out anew for it."""
+    for _ in range(_RETAKES):
+        anew = retaken(scene, pose)
+        if anew is None:
+            return
+        scene, everything = anew
+        expected = everything[spread(everything, most)]
+        measured = settled(scene, expected, scene.recognised(scene.under(pose, expected)))
+        if measured is None:
+            return
+        yield scene, expected, measured
+        pose = measured.pose
+        if contradiction(pose, scene.known).sigmas <= CREDIBLE_SIGMAS:
+            return
 
 
 def turned(pose: Pose, points_ecef_m: Array, turn: float) -> Pose:

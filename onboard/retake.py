@@ -1,0 +1,82 @@
+"""A frame laid out anew for another pose than the one that was told.
+
+What was told decides how a frame is rectified, and ground that the camera saw from elsewhere does not look like the map
+there: of two poses the told one would win for that alone. So each is held against the frame rectified for itself. It
+need not be had again: a tilted camera is nowhere nearer to the ground than a level one, so that the rectified picture
+holds all that a picture of the same ground sampling distance can show.
+"""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.frame_pose import Scene
+from onboard.geodesy import Array, ecef_from_ned, geodetic_from_ecef, heading_deg_of, unit_from_latlon
+from onboard.ground_plane import GroundPlane
+from onboard.guided import Expected
+from onboard.matches import View
+from onboard.picture import Picture, equalised
+from onboard.placement import Placement
+from onboard.pose import Pose
+
+_NODE_PX = 8  # the way from one picture to the other is followed so finely, and linear between (0.02 pixels)
+
+
+def retaken(scene: Scene, pose: Pose) -> tuple[Scene, Expected] | None:
+    """The frame as it looks rectified for a pose, without keypoints, and all landmarks that it should show then; None
+    where the pose looks too far aslant to be rectified for."""
+    lat, lon, altitude_m = (float(value) for value in geodetic_from_ecef(pose.position_ecef_m))
+    x, y, z = (pose.ecef_from_cam.T @ ecef_from_ned(lat, lon)[:, 2]).tolist()
+    plane = GroundPlane(altitude_m, (x, y, z))
+    if not plane.usable:
+        return None
+    view = _laid_out(scene.view, plane)
+    heading_deg = heading_deg_of(pose.ecef_from_cam, lat, lon)
+    placement = Placement(*plane.aim(unit_from_latlon(lat, lon), heading_deg))
+    reach_m = float(np.abs(view.corners).max())
+    return replace(scene, view=view, placement=placement), scene.guide.expected(view, placement, 0j, reach_m)
+
+
+def _laid_out(view: View, plane: GroundPlane) -> View:
+    """A view's picture as if it had been rectified for another plane; its features are left behind."""
+    height, width = view.picture.mask.shape
+    seen = _on_other((_nodes(width, height) - view.centre_px) * view.gsd_m, view.plane, plane)
+    seen = seen[np.isfinite(seen[:, 0])]
+    left_up, right_down = seen.min(axis=0, initial=0.0), seen.max(axis=0, initial=0.0)
+    columns, rows = (np.ceil((right_down - left_up) / view.gsd_m).astype(int) + 1).tolist()
+    centre_px: tuple[float, float] = tuple((-left_up / view.gsd_m).tolist())
+    there = _on_other((_nodes(columns, rows) - centre_px) * view.gsd_m, plane, view.plane)
+    there = there / view.gsd_m + view.centre_px
+    met = _between(np.isfinite(there[:, 0]), columns, rows) == 1
+    x, y = (_between(part, columns, rows) for part in np.nan_to_num(there).T)
+    grey = np.asarray(cv2.remap(view.picture.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    mask = cv2.remap(view.picture.mask.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0)
+    picture = Picture(grey, equalised(grey), np.asarray(mask > 0) & met)
+    none = slice(0, 0)
+    return View(
+        view.features[np.empty(0, np.int64)], view.ground_m[none], view.way_rad[none], view.bearing_deg[none],
+        view.spot[none], view.pixels[none], plane, picture, view.gsd_m, centre_px,
+    )  # fmt: skip
+
+
+def _on_other(ground_m: Array, plane: GroundPlane, other: GroundPlane) -> Array:
+    """Ground offsets (N, 2) on another plane of what is seen at ground offsets (N, 2) of the first; NaN where it is
+    not."""
+    rays = plane.to_camera(ground_m)
+    return other.from_camera(rays / np.linalg.norm(rays, axis=1, keepdims=True))
+
+
+def _nodes(width: int, height: int) -> Array:
+    """Pixels (N, 2), every _NODE_PX of a picture, row by row, to its end and beyond."""
+    x, y = (np.arange(-(-size // _NODE_PX) + 1) * float(_NODE_PX) for size in (width, height))
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+def _between(values: Array, width: int, height: int) -> NDArray[np.float32]:
+    """Values (N,) at the nodes of a picture, at each of its pixels (height, width)."""
+    nodes = values.reshape(-(-height // _NODE_PX) + 1, -1).astype(np.float32)
+    step = np.array([[1 / _NODE_PX, 0, 0], [0, 1 / _NODE_PX, 0]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(nodes, step, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE))
