@@ -53,7 +53,7 @@ def _robust(seen: Ground, expected: Ground, trust: Array, gsd_m: float) -> tuple
     return factor, shift
 
 
-def spread(expected: Expected, count: float) -> NDArray[np.int64]:
+def spread(expected: Expected, count: int) -> NDArray[np.int64]:
     """Numbers of about ``count`` landmarks at most, one a square of the picture."""
     if len(expected) <= count:
         return np.arange(len(expected))

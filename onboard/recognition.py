@@ -121,19 +121,18 @@ def recognise(
         return Recognition(agreement, placement)
     scene = Scene(guide, view, camera, known, whole, clock)
     everything = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
-    most: float = _SAMPLE
-    expected = everything[spread(everything, most)]
+    expected = everything[spread(everything, _SAMPLE)]
     recognised = scene.recognised(expected)
     if len(recognised) < _PROMISING:
         return Recognition(agreement, whole)
     if len(recognised) < _PLENTY:
-        most, expected, recognised = np.inf, everything, scene.recognised(everything)
+        expected, recognised = everything, scene.recognised(everything)
     measured = settled(scene, expected, recognised)
     if measured is None:
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
     if off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
-        scene, expected, measured = likelier(scene, expected, measured, most)
+        scene, expected, measured = likelier(scene, expected, measured)
         off = contradiction(measured.pose, known)
     pose, seen = None, measured.recognised
     if off.sigmas < CREDIBLE_SIGMAS:

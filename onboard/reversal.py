@@ -23,42 +23,50 @@ from onboard.retake import retaken
 # The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant. Most
 # frames find the true side from straight above the strip (docs/results.md).
 _TURNS = (0.0, 1.0, 1.5, 2.0)
+_SAMPLE = 600  # landmarks of a side that are looked for, evenly spread
 _RETAKES = 2  # of a side: laid out anew for where it settled, it may settle farther on
 # A side that what was told allows lacks the keypoints of the frame as it was, and is worth that only where it shows
 # so many times more.
 _WORTH_CHANGING = 1.2
 
+# A side is another one, not the same as vaguely seen, where it contradicts what was told by so much.
+_ANOTHER_SIGMAS = 2 * CREDIBLE_SIGMAS
+
 Side = tuple[Scene, Expected, Measured]  # a frame as laid out, landmarks that it should show then, and what it shows
 
 
-def likelier(scene: Scene, expected: Expected, measured: Measured, most: float = np.inf) -> Side:
-    """``measured``, or another side of the frame that shows more landmarks; most: expected of a side."""
+def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
+    """``measured``, or another side of the frame that shows more landmarks of a sample of what it should."""
     best = scene, expected, measured
-    direct = measured.recognised
-    if not len(direct):
+    if not len(measured.recognised):
         return best
-    points = points_of(scene.guide.catalogue, direct.numbers)
+    sample = expected[spread(expected, _SAMPLE)]
+    shown = len(scene.recognised(scene.under(measured.pose, sample)))
+    points = points_of(scene.guide.catalogue, measured.recognised.numbers)
     for turn in _TURNS:
-        for side in _sides(scene, turned(measured.pose, points, turn), most):
-            other, shown = side[2], len(best[2].recognised)
-            contradicted = contradiction(other.pose, scene.known).sigmas > CREDIBLE_SIGMAS
+        for side in _sides(scene, turned(measured.pose, points, turn)):
+            other = side[2]
+            off = contradiction(other.pose, scene.known).sigmas
+            contradicted = off > _ANOTHER_SIGMAS
+            if not contradicted and off > CREDIBLE_SIGMAS:
+                continue
             if len(other.recognised) <= (shown if contradicted else _WORTH_CHANGING * shown):
                 continue
-            best = side
+            best, shown = side, len(other.recognised)
             if contradicted:  # no fix, whatever else there is to see
                 return best
     return best
 
 
-def _sides(scene: Scene, pose: Pose, most: float) -> Iterator[Side]:
+def _sides(scene: Scene, pose: Pose) -> Iterator[Side]:
     """The frame laid out for a pose, and settled; where that contradicts what was told, laid out anew for it."""
     for _ in range(_RETAKES):
         anew = retaken(scene, pose)
         if anew is None:
             return
-        scene, everything = anew
-        expected = everything[spread(everything, most)]
-        measured = settled(scene, expected, scene.recognised(scene.under(pose, expected)))
+        scene, expected = anew
+        sample = expected[spread(expected, _SAMPLE)]
+        measured = settled(scene, sample, scene.recognised(scene.under(pose, sample)))
         if measured is None:
             return
         yield scene, expected, measured
