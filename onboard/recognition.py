@@ -132,7 +132,10 @@ def recognise(
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
     if off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
-        scene, expected, measured = likelier(scene, expected, measured)
+        side = likelier(scene, expected, measured)
+        if side[0] is not scene:
+            scene, everything, measured = side
+            expected = everything
         off = contradiction(measured.pose, known)
     pose, seen = None, measured.recognised
     if off.sigmas < CREDIBLE_SIGMAS:

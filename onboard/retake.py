@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.frame_pose import Scene
-from onboard.geodesy import Array, ecef_from_ned, geodetic_from_ecef, heading_deg_of, unit_from_latlon
+from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, geodetic_from_ecef, heading_deg_of, unit_from_latlon
 from onboard.ground_plane import GroundPlane
 from onboard.guided import Expected
 from onboard.matches import View
@@ -25,14 +25,16 @@ _NODE_PX = 8  # the way from one picture to the other is followed so finely, and
 
 
 def retaken(scene: Scene, pose: Pose) -> tuple[Scene, Expected] | None:
-    """The frame as it looks rectified for a pose, without keypoints, and all landmarks that it should show then; None
-    where the pose looks too far aslant to be rectified for."""
+    """The frame as it looks rectified for a pose, and all landmarks that it should show then; None
+    where the pose looks too far aslant to be rectified for, or past all that the frame shows."""
     lat, lon, altitude_m = (float(value) for value in geodetic_from_ecef(pose.position_ecef_m))
     x, y, z = (pose.ecef_from_cam.T @ ecef_from_ned(lat, lon)[:, 2]).tolist()
     plane = GroundPlane(altitude_m, (x, y, z))
     if not plane.usable:
         return None
     view = _laid_out(scene.view, plane)
+    if not len(view):
+        return None
     heading_deg = heading_deg_of(pose.ecef_from_cam, lat, lon)
     placement = Placement(*plane.aim(unit_from_latlon(lat, lon), heading_deg))
     reach_m = float(np.abs(view.corners).max())
@@ -40,7 +42,7 @@ def retaken(scene: Scene, pose: Pose) -> tuple[Scene, Expected] | None:
 
 
 def _laid_out(view: View, plane: GroundPlane) -> View:
-    """A view's picture as if it had been rectified for another plane; its features are left behind."""
+    """A view as if it had been rectified for another plane; its features keep their descriptors."""
     height, width = view.picture.mask.shape
     seen = _on_other((_nodes(width, height) - view.centre_px) * view.gsd_m, view.plane, plane)
     seen = seen[np.isfinite(seen[:, 0])]
@@ -54,10 +56,25 @@ def _laid_out(view: View, plane: GroundPlane) -> View:
     grey = np.asarray(cv2.remap(view.picture.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     mask = cv2.remap(view.picture.mask.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0)
     picture = Picture(grey, equalised(grey), np.asarray(mask > 0) & met)
-    none = slice(0, 0)
-    return View(
-        view.features[np.empty(0, np.int64)], view.ground_m[none], view.way_rad[none], view.bearing_deg[none],
-        view.spot[none], view.pixels[none], plane, picture, view.gsd_m, centre_px,
+    return _with_features(replace(view, plane=plane, picture=picture, centre_px=centre_px), view)
+
+
+def _with_features(anew: View, view: View) -> View:
+    """A view laid out anew with those features of the one before that it shows, where and turned as it shows them."""
+    turn = np.radians(view.features.angle_deg.astype(np.float64))
+    ahead_m = np.stack([np.cos(turn), np.sin(turn)], axis=1) * view.gsd_m
+    ground_m, ahead_m = (_on_other(at, view.plane, anew.plane) for at in (view.ground_m, view.ground_m + ahead_m))
+    met = np.flatnonzero(np.isfinite(ground_m + ahead_m).all(axis=1))
+    ground_m, (right, down) = ground_m[met], (ahead_m - ground_m)[met].T
+    features = replace(
+        view.features[met],
+        xy=(ground_m / anew.gsd_m + anew.centre_px).astype(np.float32),
+        angle_deg=np.degrees(np.arctan2(down, right)).astype(np.float32),
+    )
+    return replace(
+        anew, features=features, ground_m=ground_m, way_rad=np.hypot(*ground_m.T) / EARTH_RADIUS_M,
+        bearing_deg=np.degrees(np.arctan2(ground_m[:, 0], -ground_m[:, 1])), spot=view.spot[met],
+        pixels=view.pixels[met],
     )  # fmt: skip
 
 

@@ -25,12 +25,9 @@ from onboard.retake import retaken
 _TURNS = (0.0, 1.0, 1.5, 2.0)
 _SAMPLE = 600  # landmarks of a side that are looked for, evenly spread
 _RETAKES = 2  # of a side: laid out anew for where it settled, it may settle farther on
-# A side that what was told allows lacks the keypoints of the frame as it was, and is worth that only where it shows
-# so many times more.
-_WORTH_CHANGING = 1.2
-
-# A side is another one, not the same as vaguely seen, where it contradicts what was told by so much.
-_ANOTHER_SIGMAS = 2 * CREDIBLE_SIGMAS
+# A side is another one, not the same as vaguely seen, where it contradicts what was told by so much, or shows so many
+# times more.
+_ANOTHER_SIGMAS, _ANOTHER_SHARE = 2 * CREDIBLE_SIGMAS, 1.2
 
 Side = tuple[Scene, Expected, Measured]  # a frame as laid out, landmarks that it should show then, and what it shows
 
@@ -46,11 +43,8 @@ def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
     for turn in _TURNS:
         for side in _sides(scene, turned(measured.pose, points, turn)):
             other = side[2]
-            off = contradiction(other.pose, scene.known).sigmas
-            contradicted = off > _ANOTHER_SIGMAS
-            if not contradicted and off > CREDIBLE_SIGMAS:
-                continue
-            if len(other.recognised) <= (shown if contradicted else _WORTH_CHANGING * shown):
+            contradicted = contradiction(other.pose, scene.known).sigmas > _ANOTHER_SIGMAS
+            if len(other.recognised) <= (shown if contradicted else _ANOTHER_SHARE * shown):
                 continue
             best, shown = side, len(other.recognised)
             if contradicted:  # no fix, whatever else there is to see

@@ -21,11 +21,13 @@ from onboard.geodesy import (
     intersect_ellipsoid,
     unit_from_latlon,
 )
+from onboard.ground_plane import as_ground
 from onboard.guided import Expected
 from onboard.matches import View
 from onboard.placement import Placement
 from onboard.pose import Pose, PoseKnowledge, contradiction, vagueness
 from onboard.reversal import likelier, turned
+from onboard.verification import offsets_from
 from tests.landmark_worlds import view_with
 
 LAT, LON, HEADING, ALTITUDE_M, TILT_DEG = 20.0, 30.0, 70.0, 405e3, 30.0
@@ -43,17 +45,31 @@ def tilted(tilt_deg: float) -> Pose:
 
 @dataclass(frozen=True, eq=False)
 class Eye:
-    """Guided matching of a frame of which it is known where it shows each landmark, ``true_px`` (N, 2): nearer than
+    """Guided matching of a frame of which it is known where the camera saw each landmark, ``rays`` (N, 3): nearer than
     FORGIVEN_PX to where it is expected one is recognised, and FOLLOWED_PX of that are measured."""
 
     catalogue: Any
-    true_px: Array
+    rays: Array
+
+    def off_px(self, view: View, expected: Expected) -> Array:
+        ground = as_ground(view.plane.from_camera(self.rays[expected.numbers]))
+        return view.pixels_of_ground(ground) - expected.xy
 
     def recognised(self, view: View, expected: Expected) -> NDArray[np.bool_]:
-        return np.linalg.norm(self.true_px[expected.numbers] - expected.xy, axis=1) < FORGIVEN_PX
+        return np.linalg.norm(self.off_px(view, expected), axis=1) < FORGIVEN_PX
 
     def located(self, view: View, expected: Expected) -> tuple[None, Array, None]:
-        return None, (self.true_px[expected.numbers] - expected.xy).clip(-FOLLOWED_PX, FOLLOWED_PX), None
+        return None, self.off_px(view, expected).clip(-FOLLOWED_PX, FOLLOWED_PX), None
+
+    def expected(self, view: View, placement: Placement, middle: complex, radius_m: float) -> Expected:
+        ground = as_ground(offsets_from(placement.unit, placement.heading_deg, self.catalogue, self.numbers)[0])
+        xy = view.pixels_of_ground(ground)
+        seen = np.flatnonzero(view.shows(xy))
+        return Expected(seen, ground[seen], xy[seen], np.zeros(len(seen), np.float32))
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        return np.arange(len(self.rays))
 
 
 def frame_of(truth: Pose, believed: Pose) -> tuple[Scene, Expected]:
@@ -61,14 +77,14 @@ def frame_of(truth: Pose, believed: Pose) -> tuple[Scene, Expected]:
     lat, lon, _ = geodetic_from_ecef(believed.position_ecef_m)
     x, y = (part.ravel() for part in np.meshgrid(*[np.arange(-450e3, 450e3, 15e3)] * 2))
     at_lat, at_lon = destination(lat, lon, np.degrees(np.arctan2(x, y)), np.hypot(x, y))
-    catalogue: Any = SimpleNamespace(lat_deg=at_lat, lon_deg=at_lon)
+    nothing, unit = np.zeros(len(x)), unit_from_latlon(at_lat, at_lon)
+    catalogue: Any = SimpleNamespace(lat_deg=at_lat, lon_deg=at_lon, unit=unit, angle_deg=nothing)
     view = replace(view_with(np.zeros((1, 2)), np.zeros(1), np.zeros((1, 8), np.float32)), centre_px=(320.0, 240.0))
-    nothing = np.zeros(len(x))
-    landmarks = Expected(np.arange(len(x)), nothing + 0j, np.zeros((len(x), 2)), nothing.astype(np.float32))
-    guide: Any = Eye(catalogue, np.empty((0, 2)))
-    scene = Scene(guide, view, CAMERA, KNOWN, Placement(unit_from_latlon(lat, lon), HEADING), Clock(None))
-    guide = Eye(catalogue, view.pixels_of_ground(scene.ground(truth, landmarks)))
-    return replace(scene, guide=guide), landmarks
+    rays = (ecef_from_geodetic(at_lat, at_lon) - truth.position_ecef_m) @ truth.ecef_from_cam
+    guide: Any = Eye(catalogue, rays / np.linalg.norm(rays, axis=1, keepdims=True))
+    placement = Placement(unit_from_latlon(lat, lon), HEADING)
+    landmarks = guide.expected(view, placement, 0j, np.inf)
+    return Scene(guide, view, CAMERA, KNOWN, placement, Clock(None)), landmarks
 
 
 def measured_under(scene: Scene, landmarks: Expected, pose: Pose, sigma: float) -> Measured:
@@ -117,7 +133,10 @@ def test_the_ground_around_a_strip_tells_from_which_side(strip: tuple[Pose, Pose
     truth, level, scene, landmarks = strip
     measured = measured_under(scene, landmarks, level, 2.0)
     assert contradiction(measured.pose, KNOWN).sigmas < 3
-    found = likelier(scene, landmarks, measured)
+    assert len(measured.recognised)
+    anew, _, found = likelier(scene, landmarks, measured)
+    assert anew is not scene
+    assert len(found.recognised) > len(measured.recognised)
     assert np.linalg.norm(found.pose.position_ecef_m - truth.position_ecef_m) < 2e3
     assert contradiction(found.pose, KNOWN).sigmas > 10
 
@@ -128,9 +147,10 @@ def test_a_level_frame_stays_level() -> None:
     measured = measured_under(scene, landmarks, truth, 2.0)
     aside = measured.recognised[measured.recognised.xy[:, 1] < 160]  # the rest is under cloud
     cloudy = Measured(aside, aside.ground, measured.pose, aside)
-    scene = replace(scene, guide=Eye(scene.guide.catalogue, np.full((len(landmarks), 2), np.inf)))
-    scene.guide.true_px[aside.numbers] = aside.xy
-    assert likelier(scene, landmarks, cloudy) is cloudy
+    rays = np.full_like(scene.guide.rays, np.nan)
+    rays[aside.numbers] = scene.guide.rays[aside.numbers]
+    scene = replace(scene, guide=Eye(scene.guide.catalogue, rays))
+    assert likelier(scene, landmarks, cloudy)[2] is cloudy
 
 
 def test_where_nothing_is_recognised_there_is_nothing_to_turn_about(
@@ -138,7 +158,7 @@ def test_where_nothing_is_recognised_there_is_nothing_to_turn_about(
 ) -> None:
     _, level, scene, landmarks = strip
     nothing = Measured(landmarks[:4], landmarks[:4].ground, level, landmarks[:0])
-    assert likelier(scene, landmarks, nothing) is nothing
+    assert likelier(scene, landmarks, nothing)[2] is nothing
 
 
 def test_how_vague_a_pose_is_counts_in_what_was_told(strip: tuple[Pose, Pose, Scene, Expected]) -> None:
