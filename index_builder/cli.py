@@ -80,8 +80,11 @@ def _add_frames(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _tell(pack: Path, acceptance: Acceptance) -> None:
-    least = f"a fix takes {acceptance.least_score:.1f} landmarks recognised, a quarter each in a line"
-    print(f"{pack}: {least}; see 'nadir pack info'", file=sys.stderr)
+    if acceptance.nothing:
+        told = "accepts nothing: too few mirrored views showed any landmark; calibrate it with more"
+    else:
+        told = f"a fix takes {acceptance.least_score:.1f} landmarks recognised, a quarter each in a line"
+    print(f"{pack}: {told}; see 'nadir pack info'", file=sys.stderr)
 
 
 def run_georeference(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ _TAIL_SHARE = 0.1  # of the sample, taken as its tail
 # No sample of some hundred frames supports a smaller claim, however high the score.
 LEAST_PROBABILITY = 1e-9
 _LEAST_EXCEEDANCES = 5  # fewer say nothing of a tail
+_NEVER = 1e9  # a score that no frame reaches
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,12 @@ class Acceptance:
     @classmethod
     def none(cls, limit: float) -> "Acceptance":
         """Accepts nothing: what a pack has until it is calibrated."""
-        return cls(anchor=1e9, share=1.0, decay=1.0, exceedances=1, limit=limit)
+        return cls(anchor=_NEVER, share=1.0, decay=1.0, exceedances=1, limit=limit)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no score is ever accepted."""
+        return self.anchor >= _NEVER
 
     def to_plain(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

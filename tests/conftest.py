@@ -67,7 +67,7 @@ def pack(blue_marble: Path, mission_file: Path, tmp_path_factory: pytest.TempPat
     """A real pack of a part of the Earth, built by our own command."""
     out = tmp_path_factory.mktemp("packs") / "wide"
     command = ["index", "build", "--mission", str(mission_file), "--mosaic", str(blue_marble), "--out", str(out)]
-    assert main([*command, "--network", "rootsift", "--calibration-frames", "60"]) == 0
+    assert main([*command, "--network", "rootsift", "--calibration-frames", "120"]) == 0
     return out
 
 

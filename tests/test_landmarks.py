@@ -156,7 +156,8 @@ def test_acceptance_promises_no_more_than_was_seen() -> None:
     assert 0.3 < np.median(ratios) < 1.5 and np.mean(np.array(ratios) > 4.0) < 0.02
     assert fitted.accepts(fitted.least_score + 1e-6) and not fitted.accepts(fitted.least_score - 1e-6)
     assert Acceptance.from_plain(fitted.to_plain()) == fitted
-    assert not Acceptance.none(1e-4).accepts(1000)
+    assert not fitted.nothing
+    assert Acceptance.none(1e-4).nothing and not Acceptance.none(1e-4).accepts(1000)
 
 
 def test_acceptance_where_most_frames_score_nothing() -> None:
