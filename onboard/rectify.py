@@ -72,9 +72,7 @@ def rectifier(camera: Camera, plane: GroundPlane, gsd_m: float) -> Rectifier:
 
     ground = plane.from_camera(reduced.rays(_outline(reduced)))
     ground = ground[np.isfinite(ground[:, 0])]
-    left_up, right_down = ground.min(axis=0, initial=0.0), ground.max(axis=0, initial=0.0)
-    size = (np.ceil((right_down - left_up) / gsd_m).astype(int) + 1).tolist()
-    centre_px: tuple[float, float] = tuple((-left_up / gsd_m).tolist())
+    size, centre_px = picture_of(ground, gsd_m)
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
     offsets = (np.stack([x.ravel(), y.ravel()], axis=1) - centre_px) * gsd_m
     # In pieces: OpenCV's derivatives, which nobody asked for, take 240 bytes a point.
@@ -90,6 +88,14 @@ def rectifier(camera: Camera, plane: GroundPlane, gsd_m: float) -> Rectifier:
     if samples > 1:
         map_x, map_y = (cv2.resize(part, None, fx=samples, fy=samples) for part in (map_x, map_y))
     return Rectifier(reduced, map_x, map_y, mask, gsd_m, centre_px, plane)
+
+
+def picture_of(ground_m: Array, gsd_m: float) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Columns and rows of a picture that holds ground offsets (N, 2) and the aim, and where in it the aim lies."""
+    left_up, right_down = ground_m.min(axis=0, initial=0.0), ground_m.max(axis=0, initial=0.0)
+    columns, rows = (np.ceil((right_down - left_up) / gsd_m).astype(int) + 1).tolist()
+    right, down = (-left_up / gsd_m).tolist()
+    return (columns, rows), (right, down)
 
 
 def _outline(camera: Camera) -> Array:

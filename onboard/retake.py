@@ -20,6 +20,7 @@ from onboard.matches import View
 from onboard.picture import Picture, equalised
 from onboard.placement import Placement
 from onboard.pose import Pose
+from onboard.rectify import picture_of
 
 _NODE_PX = 8  # the way from one picture to the other is followed so finely, and linear between (0.02 pixels)
 
@@ -46,9 +47,7 @@ def _laid_out(view: View, plane: GroundPlane) -> View:
     height, width = view.picture.mask.shape
     seen = _on_other((_nodes(width, height) - view.centre_px) * view.gsd_m, view.plane, plane)
     seen = seen[np.isfinite(seen[:, 0])]
-    left_up, right_down = seen.min(axis=0, initial=0.0), seen.max(axis=0, initial=0.0)
-    columns, rows = (np.ceil((right_down - left_up) / view.gsd_m).astype(int) + 1).tolist()
-    centre_px: tuple[float, float] = tuple((-left_up / view.gsd_m).tolist())
+    (columns, rows), centre_px = picture_of(seen, view.gsd_m)
     there = _on_other((_nodes(columns, rows) - centre_px) * view.gsd_m, plane, view.plane)
     there = there / view.gsd_m + view.centre_px
     met = _between(np.isfinite(there[:, 0]), columns, rows) == 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from onboard.frame_pose import Measured, Scene, settled
 from onboard.geodesy import Array
-from onboard.growth import spread
+from onboard.growth import SAMPLE, spread
 from onboard.guided import Expected
 from onboard.hypothesis_fit import points_of
 from onboard.pose import CREDIBLE_SIGMAS, Pose, contradiction
@@ -23,7 +23,6 @@ from onboard.retake import retaken
 # The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant. Most
 # frames find the true side from straight above the strip (docs/results.md).
 _TURNS = (0.0, 1.0, 1.5, 2.0)
-_SAMPLE = 600  # landmarks of a side that are looked for, evenly spread
 _RETAKES = 2  # of a side: laid out anew for where it settled, it may settle farther on
 # A side is another one, not the same as vaguely seen, where it contradicts what was told by so much, or shows so many
 # times more.
@@ -37,7 +36,7 @@ def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
     best = scene, expected, measured
     if not len(measured.recognised):
         return best
-    sample = expected[spread(expected, _SAMPLE)]
+    sample = expected[spread(expected, SAMPLE)]
     shown = len(scene.recognised(scene.under(measured.pose, sample)))
     points = points_of(scene.guide.catalogue, measured.recognised.numbers)
     for turn in _TURNS:
@@ -59,7 +58,7 @@ def _sides(scene: Scene, pose: Pose) -> Iterator[Side]:
         if anew is None:
             return
         scene, expected = anew
-        sample = expected[spread(expected, _SAMPLE)]
+        sample = expected[spread(expected, SAMPLE)]
         measured = settled(scene, sample, scene.recognised(scene.under(pose, sample)))
         if measured is None:
             return
