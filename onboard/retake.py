@@ -22,6 +22,7 @@ from onboard.placement import Placement
 from onboard.pose import Pose
 from onboard.rectify import picture_of
 
+_MOST_GROUND = 8  # times the picture's own: that of a camera 20 to 45 degrees off nadir is laid out on 1.6 to 2.4
 _NODE_PX = 8  # the way from one picture to the other is followed so finely, and linear between (0.02 pixels)
 
 
@@ -34,7 +35,7 @@ def retaken(scene: Scene, pose: Pose) -> tuple[Scene, Expected] | None:
     if not plane.usable:
         return None
     view = _laid_out(scene.view, plane)
-    if not len(view):
+    if view is None or not len(view):
         return None
     heading_deg = heading_deg_of(pose.ecef_from_cam, lat, lon)
     placement = Placement(*plane.aim(unit_from_latlon(lat, lon), heading_deg))
@@ -42,12 +43,15 @@ def retaken(scene: Scene, pose: Pose) -> tuple[Scene, Expected] | None:
     return replace(scene, view=view, placement=placement), scene.guide.expected(view, placement, 0j, reach_m)
 
 
-def _laid_out(view: View, plane: GroundPlane) -> View:
-    """A view as if it had been rectified for another plane; its features keep their descriptors."""
+def _laid_out(view: View, plane: GroundPlane) -> View | None:
+    """A view as if it had been rectified for another plane; its features keep their descriptors. None for
+    more ground than a frame of that kind can show: of a pose far out that few landmarks gave."""
     height, width = view.picture.mask.shape
     seen = _on_other((_nodes(width, height) - view.centre_px) * view.gsd_m, view.plane, plane)
     seen = seen[np.isfinite(seen[:, 0])]
     (columns, rows), centre_px = picture_of(seen, view.gsd_m)
+    if columns * rows > _MOST_GROUND * width * height:
+        return None
     there = _on_other((_nodes(columns, rows) - centre_px) * view.gsd_m, plane, view.plane)
     there = there / view.gsd_m + view.centre_px
     met = _between(np.isfinite(there[:, 0]), columns, rows) == 1

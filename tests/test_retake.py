@@ -111,3 +111,10 @@ def test_the_placement_is_where_the_pose_looks() -> None:
 
 def test_what_looks_past_the_ground_is_not_laid_out() -> None:
     assert retaken(taken_for_level(np.zeros((960, 1280, 3), np.uint8)), tilted(70.0)) is None
+
+
+def test_a_pose_far_out_is_not_laid_out() -> None:
+    """Few landmarks may give any altitude, whose ground would not fit into memory."""
+    level = tilted(0.0)
+    far = replace(level, position_ecef_m=ecef_from_geodetic(LAT, LON, 20_000e3))
+    assert retaken(taken_for_level(np.zeros((960, 1280, 3), np.uint8)), far) is None
