@@ -132,7 +132,7 @@ def recognise(
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
     if off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
-        side = likelier(scene, expected, measured)
+        side = likelier(scene, everything, measured)
         if side[0] is not scene:
             scene, everything, measured = side
             expected = everything

@@ -14,7 +14,6 @@ import numpy as np
 
 from onboard.frame_pose import Measured, Scene, settled
 from onboard.geodesy import Array
-from onboard.growth import SAMPLE, spread
 from onboard.guided import Expected
 from onboard.hypothesis_fit import points_of
 from onboard.pose import CREDIBLE_SIGMAS, Pose, contradiction
@@ -32,12 +31,12 @@ Side = tuple[Scene, Expected, Measured]  # a frame as laid out, landmarks that i
 
 
 def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
-    """``measured``, or another side of the frame that shows more landmarks of a sample of what it should."""
+    """``measured``, or another side of the frame that shows more landmarks; expected: all that the frame should show. Of
+    a sample the sides of weak frames show too few to tell them apart (docs/results.md)."""
     best = scene, expected, measured
     if not len(measured.recognised):
         return best
-    sample = expected[spread(expected, SAMPLE)]
-    shown = len(scene.recognised(scene.under(measured.pose, sample)))
+    shown = len(scene.recognised(scene.under(measured.pose, expected)))
     points = points_of(scene.guide.catalogue, measured.recognised.numbers)
     for turn in _TURNS:
         for side in _sides(scene, turned(measured.pose, points, turn)):
@@ -58,8 +57,7 @@ def _sides(scene: Scene, pose: Pose) -> Iterator[Side]:
         if anew is None:
             return
         scene, expected = anew
-        sample = expected[spread(expected, SAMPLE)]
-        measured = settled(scene, sample, scene.recognised(scene.under(pose, sample)))
+        measured = settled(scene, expected, scene.recognised(scene.under(pose, expected)))
         if measured is None:
             return
         yield scene, expected, measured
