@@ -31,8 +31,8 @@ Side = tuple[Scene, Expected, Measured]  # a frame as laid out, landmarks that i
 
 
 def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
-    """``measured``, or another side of the frame that shows more landmarks; expected: all that the frame should show. Of
-    a sample the sides of weak frames show too few to tell them apart (docs/results.md)."""
+    """``measured``, or another side of the frame that shows more landmarks; expected: all that the frame should
+    show. Of a sample the sides of weak frames show too few to tell them apart (docs/results.md)."""
     best = scene, expected, measured
     if not len(measured.recognised):
         return best
