@@ -9,7 +9,7 @@ fix's own covariance; 3 in the mean where that is honest.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from sim.scenario import Shot
 from sim.subjects import Studio
 
 RIGHT_M = 25e3
+WAYS = ("told", "untold", "mirrored")
 # Towards which part of the picture the ground recedes, in turn: along neither its sides nor its diagonals.
 DIRECTIONS_DEG = (20.0, 110.0, 200.0, 290.0)
 
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, default=default_pack())
     parser.add_argument("--places", type=int, default=40)
     parser.add_argument("--tilts-deg", type=float, nargs="+", default=[0.0, 10.0, 20.0, 30.0, 40.0])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--json", type=Path, help="one record an answer goes there; what is there is not made again")
     arguments = parser.parse_args()
@@ -61,13 +63,12 @@ def main() -> None:
     log, records = arguments.json, []
     if log and log.exists():
         records = [Record(**json.loads(line)) for line in log.read_text().splitlines()]
-    done = {(record.tilt_deg, record.index) for record in records}
+    done = {(record.tilt_deg, record.index, record.how) for record in records}
     for tilt_deg in arguments.tilts_deg:
         shots = list(oblique(localizer, ground, arguments.places, tilt_deg, arguments.seed))
         for shot, vertical in tqdm(shots, desc=f"{tilt_deg:g} degrees", disable=None):
-            if (tilt_deg, shot.index) in done:
-                continue
-            found = list(answers(localizer, studio, shot, vertical, tilt_deg))
+            ways = [how for how in arguments.ways if (tilt_deg, shot.index, how) not in done]
+            found = list(answers(localizer, studio, shot, vertical, tilt_deg, ways)) if ways else []
             records += found
             if log:
                 with log.open("a") as stream:
@@ -86,17 +87,20 @@ def oblique(
             yield shot, vertical
 
 
-def answers(localizer: Localizer, studio: Studio, shot: Shot, vertical: Vertical, tilt_deg: float) -> Iterator[Record]:
+def answers(
+    localizer: Localizer, studio: Studio, shot: Shot, vertical: Vertical, tilt_deg: float, ways: Iterable[str] = WAYS
+) -> Iterator[Record]:
     """What the localizer makes of a frame, told and untold, and of its mirror image."""
     frame = studio.observe(shot).frame
     x, y, z = vertical.down_cam
     mirrored = np.ascontiguousarray(frame[:, ::-1])
-    ways = {
+    shown = {
         "told": (frame, vertical),
         "untold": (frame, None),
         "mirrored": (mirrored, replace(vertical, down_cam=(-x, y, z))),
     }
-    for how, (picture, told) in ways.items():
+    for how in ways:
+        picture, told = shown[how]
         evidence = localizer.examine(picture, altitude_m=told_altitude_m(localizer.mission), vertical=told)
         fix = evidence.fix
         held = [place for place in evidence.recognitions if place.pose is not None]
@@ -123,9 +127,11 @@ def _error_m(shot: Shot, position_ecef_m: np.ndarray) -> float:
 def report(records: list[Record], least_score: float) -> None:
     print(f"\n{'off nadir':>9} {'':9}{'frames':>7}{'solved':>8}{'wrong':>7}{'no fix':>8}{'median km':>11}{'95 % km':>9}"
           f"{'sigma km':>10}{'normalised':>12}{'best wrong':>12}{'its median':>12}")  # fmt: skip
-    for how in ("told", "untold", "mirrored"):
+    for how in WAYS:
         for tilt_deg in dict.fromkeys(record.tilt_deg for record in records):
             chosen = [record for record in records if (record.how, record.tilt_deg) == (how, tilt_deg)]
+            if not chosen:
+                continue
             fixes = [record for record in chosen if record.error_m is not None]
             right = [record for record in fixes if record.error_m is not None and record.error_m <= RIGHT_M]
             cells = "".join(f"{'-':>{width}}" for width in (11, 9, 10, 12))
