@@ -36,11 +36,21 @@ pack: venv
 	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0
 
 # The networks that describe and turn keypoints: simulated frames to training data, that to a network, for each (long;
-# resumable).
+# resumable). The descriptor also learns from frames of one month on the map of another: what other months there are has
+# 7.4 km a pixel, on which they are seen from eight times as high.
 NETWORK_MOSAIC = $(DATA)/mosaics/blue_marble_summer_30as.tif
+MONTHS = december=world.topo.bathy.200412.3x5400x2700 may=blue_marble_early_summer_5400x2700
+SEASONS = 21:december-august 22:may-august 23:december-may 24:may-december 25:august-december 26:august-may
 networks: train-venv
 	$(BIN)/nadir export pairs --mosaic $(NETWORK_MOSAIC) --places 1200 --looks 4 --seed 11 --out runs/pairs
-	$(BIN)/nadir export local --pairs runs/pairs --steps 5000 --out runs/local
+	mkdir -p runs/months && ln -sf $(abspath $(NETWORK_MOSAIC)) runs/months/august.tif
+	for month in $(MONTHS); do \
+	    $(BIN)/nadir index georeference $(DATA)/mosaics/$${month#*=}.jpg --bounds -180 -90 180 90 \
+	        --out runs/months/$${month%=*}.tif || exit 1; done
+	for both in $(SEASONS); do name=$${both#*:}; \
+	    $(BIN)/nadir export pairs --mosaic runs/months/$${name%-*}.tif --map runs/months/$${name#*-}.tif --gsd-m 7440 \
+	        --altitude-km 3240 --places 50 --looks 4 --seed $${both%:*} --out runs/seasons/$$name || exit 1; done
+	$(BIN)/nadir export local --pairs runs/pairs runs/seasons/* --steps 5000 --out runs/local
 	$(BIN)/nadir export views --mosaic $(NETWORK_MOSAIC) --places 1500 --looks 3 --seed 11 --out runs/views
 	$(BIN)/nadir export orientation --views runs/views --steps 2000 --out runs/orientation
 

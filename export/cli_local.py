@@ -21,18 +21,20 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     views = actions.add_parser("views", help="simulated frames with the map laid over them, the orientation's")
     views.set_defaults(run=run_views)
     for data in (pairs, views):
-        data.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif")
+        data.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif", help="what frames show")
+        data.add_argument("--map", type=Path, nargs="+", metavar="F.tif", help="of another season (default: the same)")
         data.add_argument("--out", type=Path, required=True, metavar="DIR", help="of shards; resumed from them")
         data.add_argument("--places", type=int, default=1000, help="frames are taken at (default: %(default)s)")
         data.add_argument("--looks", type=int, default=4, help="frames at each (default: %(default)s)")
         data.add_argument("--gsd-m", type=float, default=930.0, help="of the catalogue (default: %(default)s)")
+        data.add_argument("--altitude-km", type=float, default=405.0, help="of the frames (default: %(default)s)")
         data.add_argument("--seed", type=int, default=0)
 
     local = actions.add_parser("local", help="pairs to descriptor.onnx, the network that describes keypoints")
-    local.add_argument("--pairs", type=Path, required=True, metavar="DIR")
+    local.add_argument("--pairs", type=Path, required=True, nargs="+", metavar="DIR")
     local.set_defaults(run=run_local)
     orientation = actions.add_parser("orientation", help="views to orientation.onnx, the network that turns keypoints")
-    orientation.add_argument("--views", type=Path, required=True, metavar="DIR")
+    orientation.add_argument("--views", type=Path, required=True, nargs="+", metavar="DIR")
     orientation.set_defaults(run=run_orientation)
     for network, steps in ((local, 6000), (orientation, 2000)):
         network.add_argument(
@@ -56,16 +58,18 @@ def run_views(arguments: argparse.Namespace) -> int:
 
 
 def _written(arguments: argparse.Namespace, write: Callable, what: str) -> int:
-    from export.training_looks import LookSettings
+    from export.training_looks import Earths, LookSettings
 
-    settings = LookSettings(arguments.gsd_m, arguments.places, arguments.looks, seed=arguments.seed)
+    earths = Earths(tuple(arguments.mosaic), tuple(arguments.map or arguments.mosaic))
+    altitude_m = arguments.altitude_km * 1e3
+    settings = LookSettings(arguments.gsd_m, altitude_m, arguments.places, arguments.looks, seed=arguments.seed)
     with bar("places", arguments.places) as shown:
 
         def show(done: int, total: int, items: int) -> None:
             shown.update(done - shown.n)
             shown.set_postfix({what: items})
 
-        write(arguments.mosaic, settings, arguments.out, show)
+        write(earths, settings, arguments.out, show)
     return 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from export.regions import held_out
 from onboard.camera import Camera
 from onboard.features import RIM_PX, detect, keypoint_table
 from onboard.geodesy import Array, geodetic_from_ecef, intersect_ellipsoid
@@ -28,7 +29,8 @@ _STRANGERS = 100  # keypoints of a frame without a partner that are kept: clouds
 @dataclass(frozen=True, eq=False)
 class PatchPairs:
     """frame, map (N, STORED_PX, STORED_PX) uint8, row by row the same place; strangers (M, STORED_PX, STORED_PX)
-    uint8: of frames, without a partner; lat_deg, lon_deg (N,) float32; size_px (N,) float32 of the frame's keypoint."""
+    uint8: of frames, without a partner, none of a region held out; lat_deg, lon_deg (N,) float32; size_px (N,) float32
+    of the frame's keypoint; gsd_m (N,) float32 of the map."""
 
     frame: NDArray[np.uint8]
     map: NDArray[np.uint8]
@@ -36,9 +38,15 @@ class PatchPairs:
     lat_deg: NDArray[np.float32]
     lon_deg: NDArray[np.float32]
     size_px: NDArray[np.float32]
+    gsd_m: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __getitem__(self, chosen: NDArray) -> "PatchPairs":
+        """Some of the pairs, and all strangers."""
+        rows = {name: part[chosen] for name, part in vars(self).items() if name != "strangers"}
+        return PatchPairs(strangers=self.strangers, **rows)
 
     @classmethod
     def concatenate(cls, parts: "list[PatchPairs]") -> "PatchPairs":
@@ -89,12 +97,14 @@ def pairs_of_frame(
     lat, lon, _ = geodetic_from_ecef(ground)
     on_map = chart.local.pixels(lat, lon)
     own, partner = _partners(on_map, angle_deg + truth.heading_deg, size_px, chart)
-    strangers = rng.permutation(np.setdiff1d(np.arange(len(xy)), own))[:_STRANGERS]
+    alone = np.setdiff1d(np.arange(len(xy)), own)
+    strangers = rng.permutation(alone[~held_out(lat[alone], lon[alone], PATCH_PX * gsd_m)])[:_STRANGERS]
     return PatchPairs(
         patches_at(picture.grey, xy[own], angle_deg[own], STORED_PX),
         patches_at(chart.grey, chart.xy[partner], chart.angle_deg[partner], STORED_PX),
         patches_at(picture.grey, xy[strangers], angle_deg[strangers], STORED_PX),
         lat[own].astype(np.float32), lon[own].astype(np.float32), size_px[own],
+        np.full(len(own), gsd_m, np.float32),
     )  # fmt: skip
 
 

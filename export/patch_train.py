@@ -16,8 +16,8 @@ from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.patch_model import normalised
 from onboard.patches import PATCH_PX
 
-# Two patches nearer to one another overlap.
-_ELSEWHERE_M = 45e3
+# Two patches nearer to one another overlap, and half a patch away show the same ground: pixels of the coarser map.
+_ELSEWHERE_PX, _SAME_PX = 48, PATCH_PX // 2
 _LIST = 200  # patches in a list of the search for hard negatives, about
 
 
@@ -120,8 +120,9 @@ def mine(network: PatchNet, pairs: PatchPairs, settings: PatchTrainSettings, ste
     finder.add(chart)
     finder.nprobe = 4  # type: ignore[attr-defined]
     _, near = finder.search(frame, 16)
-    unit = unit_from_latlon(pairs.lat_deg[rows], pairs.lon_deg[rows])
-    elsewhere = np.linalg.norm(unit[near] - unit[:, None], axis=2) * EARTH_RADIUS_M > _ELSEWHERE_M
+    unit, gsd_m = unit_from_latlon(pairs.lat_deg[rows], pairs.lon_deg[rows]), pairs.gsd_m[rows]
+    apart_m = np.linalg.norm(unit[near] - unit[:, None], axis=2) * EARTH_RADIUS_M
+    elsewhere = apart_m > _ELSEWHERE_PX * np.maximum(gsd_m[near], gsd_m[:, None])
     # The four nearest that are elsewhere, by moving all others to the end.
     order = np.argsort(~(elsewhere & (near >= 0)), axis=1, kind="stable")[:, :4]
     chosen = np.where(np.take_along_axis(elsewhere & (near >= 0), order, 1), np.take_along_axis(near, order, 1), -1)
@@ -134,7 +135,8 @@ def mine(network: PatchNet, pairs: PatchPairs, settings: PatchTrainSettings, ste
 def _same_place(pairs: PatchPairs, rows: NDArray[np.int64]) -> Tensor:
     """Which pairs (N, N) lie within half a patch of one another, but for a pair and itself."""
     unit = unit_from_latlon(pairs.lat_deg[rows], pairs.lon_deg[rows])
-    near = unit @ unit.T > np.cos(_ELSEWHERE_M / 3 / EARTH_RADIUS_M)
+    gsd_m = pairs.gsd_m[rows]
+    near = unit @ unit.T > np.cos(_SAME_PX * np.maximum(gsd_m, gsd_m[:, None]) / EARTH_RADIUS_M)
     np.fill_diagonal(near, False)
     return torch.from_numpy(near)
 

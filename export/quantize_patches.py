@@ -48,8 +48,8 @@ def quantize_descriptor(source: Path, target: Path, pairs: Path, count: int, see
     """
     original = PatchNetwork(source)
     part = target.with_suffix(".part.onnx")
-    quantize(source, part, normalised(calibration_patches(read_shards(pairs, TRAINING, PatchPairs), count, seed)))
-    held_out = read_shards(pairs, HELD_OUT, PatchPairs)
+    quantize(source, part, normalised(calibration_patches(read_shards([pairs], TRAINING, PatchPairs), count, seed)))
+    held_out = read_shards([pairs], HELD_OUT, PatchPairs)
     sides = [inner_patches(side) for side in (held_out.frame, held_out.map)]
     before = [original.encode(side) for side in sides]
     quantized = PatchNetwork(part)

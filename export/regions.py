@@ -4,6 +4,7 @@ The six of the literature (EarthLoc, CVPR 2024): 500 km around each.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from onboard.geodesy import destination, distance_m
 
@@ -18,10 +19,11 @@ CENTRES = {
 }
 
 
-def held_out(lat_deg: float, lon_deg: float, margin_m: float = 0.0) -> bool:
-    """Whether a place lies in one of the regions or within margin_m of it."""
+def held_out(lat_deg: ArrayLike, lon_deg: ArrayLike, margin_m: float = 0.0) -> NDArray[np.bool_]:
+    """Whether places (...) lie in one of the regions or within margin_m of it: (...)."""
     centres = np.array(list(CENTRES.values()))
-    return bool(distance_m(lat_deg, lon_deg, centres[:, 0], centres[:, 1]).min() < RADIUS_M + margin_m)
+    lat_deg, lon_deg = (np.asarray(part, np.float64)[..., None] for part in (lat_deg, lon_deg))
+    return np.asarray(distance_m(lat_deg, lon_deg, *centres.T).min(axis=-1) < RADIUS_M + margin_m)
 
 
 def draw_held_out(rng: np.random.Generator) -> tuple[float, float]:

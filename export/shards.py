@@ -1,7 +1,7 @@
 """Shards of training data, made once and read often: resumable, each file whole or not there."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +10,7 @@ import numpy as np
 
 from export.json_file import write_json
 from export.keypoint_pairs import PatchPairs
-from export.training_looks import LookSettings
+from export.training_looks import Earths, LookSettings
 from export.views import Views
 from onboard.errors import NadirError
 
@@ -28,7 +28,7 @@ Make = Callable[[range, Callable[[int, int], None]], list[tuple[bool, Kind]]]
 
 
 def write_shards(
-    mosaic_paths: list[Path],
+    earths: Earths,
     settings: LookSettings,
     out: Path,
     make: Make[Kind],
@@ -39,7 +39,8 @@ def write_shards(
     Shards are shard-K.npz and held-out-K.npz. Raises ShardError when the folder holds some made with other settings.
     """
     out.mkdir(parents=True, exist_ok=True)
-    claim = {"settings": json.loads(json.dumps(asdict(settings))), "mosaics": [path.name for path in mosaic_paths]}
+    claim = {"settings": json.loads(json.dumps(asdict(settings)))}
+    claim |= {name: [path.name for path in paths] for name, paths in earths._asdict().items()}
     record = out / "settings.json"
     if record.exists() and json.loads(record.read_text()) != claim:
         raise ShardError(f"{out}: holds what was made with other settings; name another --out or remove it")
@@ -63,8 +64,12 @@ def write_shards(
         progress(places[-1] + 1, settings.places, items)
 
 
-def read_shards(folder: Path, name: str, kind: type[Kind]) -> Kind:
-    """All shards of a name, TRAINING or HELD_OUT. Raises ShardError when there are none."""
+def read_shards(folders: Sequence[Path], name: str, kind: type[Kind]) -> Kind:
+    """All shards of a name, TRAINING or HELD_OUT, in folders. Raises ShardError when one has none."""
+    return kind.concatenate([part for folder in folders for part in _parts(folder, name, kind)])
+
+
+def _parts(folder: Path, name: str, kind: type[Kind]) -> list[Kind]:
     parts = []
     for path in sorted(folder.glob(f"{name}-*.npz")):
         try:
@@ -76,7 +81,7 @@ def read_shards(folder: Path, name: str, kind: type[Kind]) -> Kind:
             ) from error
     if not parts:
         raise ShardError(f"{folder}: holds no {name} {_VERBS[kind]}; make them with 'nadir export {_VERBS[kind]}'")
-    return kind.concatenate(parts)
+    return parts
 
 
 def _save(part: PatchPairs | Views, path: Path) -> None:

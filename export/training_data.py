@@ -6,42 +6,51 @@ from pathlib import Path
 import numpy as np
 
 from export.keypoint_pairs import MapKeypoints, PatchPairs, pairs_of_frame
+from export.regions import held_out
 from export.shards import write_shards
-from export.training_looks import ALTITUDE_M, CAMERA, LookSettings, training_looks
+from export.training_looks import CAMERA, Earths, LookSettings, reach_m, training_looks
 from export.views import Views, view_of_frame
+from onboard.patches import PATCH_PX
 
 _FEATURES = 2500  # keypoints of a frame that are paired
 
 Show = Callable[[int, int, int], None]
 
 
-def write_pairs(mosaic_paths: list[Path], settings: LookSettings, out: Path, progress: Show) -> None:
-    """Store the pairs of patches of all looks (`write_shards`)."""
+def write_pairs(earths: Earths, settings: LookSettings, out: Path, progress: Show) -> None:
+    """Store the pairs of patches of all looks (`write_shards`). Held out are those in the regions; patches that reach
+    into one are left out."""
+    margin_m = PATCH_PX * settings.gsd_m
 
     def make(places: range, show: Callable[[int, int], None]) -> list[tuple[bool, PatchPairs]]:
         found: list[tuple[bool, PatchPairs]] = []
         chart: MapKeypoints | None = None
-        for look in training_looks(mosaic_paths, settings, places, lambda at: show(at, sum(len(p) for _, p in found))):
+        for look in training_looks(earths, settings, places, lambda at: show(at, sum(len(p) for _, p in found))):
             if chart is None or chart.local is not look.chart:  # several looks share a map
                 chart = MapKeypoints.of(look.chart)
             rng = np.random.default_rng((settings.seed, 4, look.truth.index))
-            pairs = pairs_of_frame(look.frame, CAMERA, look.truth, ALTITUDE_M, chart, _FEATURES, rng)
+            pairs = pairs_of_frame(look.frame, CAMERA, look.truth, settings.altitude_m, chart, _FEATURES, rng)
             if pairs is not None:
-                found.append((look.held_out, pairs))
+                inside, near = (held_out(pairs.lat_deg, pairs.lon_deg, margin) for margin in (0.0, margin_m))
+                found.extend([(True, pairs[inside]), (False, pairs[~near])])
         return found
 
-    write_shards(mosaic_paths, settings, out, make, progress)
+    write_shards(earths, settings, out, make, progress)
 
 
-def write_views(mosaic_paths: list[Path], settings: LookSettings, out: Path, progress: Show) -> None:
-    """Store the views of all looks (`write_shards`)."""
+def write_views(earths: Earths, settings: LookSettings, out: Path, progress: Show) -> None:
+    """Store the views of all looks (`write_shards`). Held out are those of places in the regions; looks from elsewhere
+    that show some of one are left out."""
 
     def make(places: range, show: Callable[[int, int], None]) -> list[tuple[bool, Views]]:
         found: list[tuple[bool, Views]] = []
-        for look in training_looks(mosaic_paths, settings, places, lambda at: show(at, len(found))):
-            view = view_of_frame(look.frame, CAMERA, look.truth, ALTITUDE_M, look.chart)
+        for look in training_looks(earths, settings, places, lambda at: show(at, len(found))):
+            place = look.truth.lat_deg, look.truth.lon_deg
+            if held_out(*place, reach_m(settings)) and not held_out(*place):
+                continue
+            view = view_of_frame(look.frame, CAMERA, look.truth, settings.altitude_m, look.chart)
             if view is not None:
-                found.append((look.held_out, view))
+                found.append((bool(held_out(*place)), view))
         return found
 
-    write_shards(mosaic_paths, settings, out, make, progress)
+    write_shards(earths, settings, out, make, progress)

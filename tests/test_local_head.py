@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 torch = pytest.importorskip("torch", reason="training needs torch: make train-venv")
 
@@ -16,12 +17,14 @@ from export.regions import held_out as is_held_out  # noqa: E402
 from export.shards import HELD_OUT, TRAINING, ShardError, read_shards  # noqa: E402
 from export.trainer import RunSettings, TrainingError, fit  # noqa: E402
 from export.training_data import write_pairs  # noqa: E402
-from export.training_looks import LookSettings  # noqa: E402
+from export.training_looks import Earths, LookSettings  # noqa: E402
 from onboard.describer import PatchNetwork  # noqa: E402
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon  # noqa: E402
+from onboard.patches import PATCH_PX  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MOSAIC = Path(__file__).parents[2] / "shared/data/mosaics/blue_marble_summer_30as.tif"
+EARTHS = Earths((MOSAIC,), (MOSAIC,))
 SMALL = PatchTrainSettings(batch=64, strangers=8, mine_every=30, mined=400, seed=3)
 RUN = RunSettings(3, 60, 2e-3, 1e-3, warmup=5, checkpoint_every=20)
 
@@ -44,8 +47,8 @@ def pairs() -> PatchPairs:
     lat = rng.uniform(-50, 50, count).astype(np.float32)
     lon = rng.uniform(-180, 180, count).astype(np.float32)
     strangers = rng.integers(0, 255, (50, STORED_PX, STORED_PX)).astype(np.uint8)
-    size_px = np.full(count, 3, np.float32)
-    return PatchPairs(frame.astype(np.uint8), chart.astype(np.uint8), strangers, lat, lon, size_px)
+    size_px, gsd_m = np.full(count, 3, np.float32), np.full(count, 930, np.float32)
+    return PatchPairs(frame.astype(np.uint8), chart.astype(np.uint8), strangers, lat, lon, size_px, gsd_m)
 
 
 def recall(network: PatchNet, pairs: PatchPairs) -> float:
@@ -137,11 +140,11 @@ def test_the_file_describes_as_the_network_does(pairs: PatchPairs, tmp_path: Pat
 def test_pairs_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
     settings = LookSettings(places=3, looks=3, seed=7, places_a_shard=2)
     counts: list[int] = []
-    write_pairs([MOSAIC], settings, tmp_path, lambda done, total, pairs: counts.append(pairs))
-    found = read_shards(tmp_path, TRAINING, PatchPairs)
+    write_pairs(EARTHS, settings, tmp_path, lambda done, total, pairs: counts.append(pairs))
+    found = read_shards([tmp_path], TRAINING, PatchPairs)
     held_out = sum(len(np.load(path)["lat_deg"]) for path in tmp_path.glob("held-out-*.npz"))
     assert len(found) + held_out == counts[-1] and len(found) > 100
-    assert not any(map(is_held_out, found.lat_deg.tolist(), found.lon_deg.tolist()))
+    assert not is_held_out(found.lat_deg, found.lon_deg, PATCH_PX * settings.gsd_m).any()
 
     def even(patches: np.ndarray) -> np.ndarray:
         flat = patches.reshape(len(patches), -1).astype(float)
@@ -153,9 +156,25 @@ def test_pairs_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
     chance = np.einsum("nd,nd->n", frame, np.roll(chart, 11, axis=0))
     assert np.median(right) > 0.4 > np.median(chance) + 0.2
     before = (tmp_path / "shard-0.npz").stat().st_mtime_ns
-    write_pairs([MOSAIC], settings, tmp_path, lambda done, total, pairs: None)
+    write_pairs(EARTHS, settings, tmp_path, lambda done, total, pairs: None)
     assert (tmp_path / "shard-0.npz").stat().st_mtime_ns == before
     with pytest.raises(ShardError, match="other settings"):
-        write_pairs([MOSAIC], LookSettings(places=4), tmp_path, lambda done, total, pairs: None)
+        write_pairs(EARTHS, LookSettings(places=4), tmp_path, lambda done, total, pairs: None)
     with pytest.raises(ShardError, match="holds no held-out"):
-        read_shards(tmp_path / "nowhere", HELD_OUT, PatchPairs)
+        read_shards([tmp_path, tmp_path / "nowhere"], HELD_OUT, PatchPairs)
+
+
+def test_the_map_may_be_of_another_season(blue_marble: Path, tmp_path: Path) -> None:
+    """As another month a picture half as bright; both as if seen from eight times as high."""
+    dim, settings = tmp_path / "dim.tif", LookSettings(7440.0, 3240e3, places=2, looks=1, seed=7)
+    with rasterio.open(blue_marble) as month, rasterio.open(dim, "w", **month.profile) as darker:
+        darker.write(month.read() // 2)
+    grey = {}
+    for name, mapped in (("same", blue_marble), ("other", dim)):
+        write_pairs(Earths((blue_marble,), (mapped,)), settings, tmp_path / name, lambda done, total, pairs: None)
+        found = read_shards([tmp_path / name], TRAINING, PatchPairs)
+        assert len(found) > 50 and (found.gsd_m == 7440).all()
+        assert not is_held_out(found.lat_deg, found.lon_deg, PATCH_PX * settings.gsd_m).any()
+        grey[name] = [float(np.median(side)) for side in (found.frame, found.map)]
+    assert grey["other"][0] == pytest.approx(grey["same"][0], rel=0.15)
+    assert grey["other"][1] == pytest.approx(grey["same"][1] / 2, rel=0.15)

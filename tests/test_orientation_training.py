@@ -18,7 +18,7 @@ from export.regions import held_out as is_held_out  # noqa: E402
 from export.shards import HELD_OUT, TRAINING, ShardError, read_shards  # noqa: E402
 from export.trainer import RunSettings, TrainingError, fit  # noqa: E402
 from export.training_data import write_views  # noqa: E402
-from export.training_looks import LookSettings  # noqa: E402
+from export.training_looks import Earths, LookSettings  # noqa: E402
 from export.views import Views  # noqa: E402
 from onboard.orientation import BIN_DEG, BINS, OrientationNetwork  # noqa: E402
 from onboard.patch_model import normalised  # noqa: E402
@@ -26,6 +26,7 @@ from onboard.patches import patches_at  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MOSAIC = Path(__file__).parents[2] / "shared/data/mosaics/blue_marble_summer_30as.tif"
+EARTHS = Earths((MOSAIC,), (MOSAIC,))
 SMALL = OrientationSettings(batch=64, place_px=0.5, seed=3)
 RUN = RunSettings(3, 60, 2e-3, 1e-3, warmup=5, checkpoint_every=20)
 
@@ -141,8 +142,8 @@ def test_the_orientations_file_turns_as_the_network_does(views: Views, tmp_path:
 def test_views_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
     settings = LookSettings(places=3, looks=3, seed=7, places_a_shard=2)
     counts: list[int] = []
-    write_views([MOSAIC], settings, tmp_path, lambda done, total, views: counts.append(views))
-    found = read_shards(tmp_path, TRAINING, Views)
+    write_views(EARTHS, settings, tmp_path, lambda done, total, views: counts.append(views))
+    found = read_shards([tmp_path], TRAINING, Views)
     held_out = sum(len(np.load(path)["frame"]) for path in tmp_path.glob("held-out-*.npz"))
     assert len(found) + held_out == counts[-1] and len(found) >= 3 and len(found.view) > 300
     assert not any(map(is_held_out, found.lat_deg.tolist(), found.lon_deg.tolist()))
@@ -159,9 +160,9 @@ def test_views_of_simulated_frames_show_the_same_ground(tmp_path: Path) -> None:
         alike[off_px] = np.abs(np.einsum("nd,nd->n", *map(even, sides)))
     assert np.mean(alike[0.0] > alike[6.0]) > 0.65
     before = (tmp_path / "shard-0.npz").stat().st_mtime_ns
-    write_views([MOSAIC], settings, tmp_path, lambda done, total, views: None)
+    write_views(EARTHS, settings, tmp_path, lambda done, total, views: None)
     assert (tmp_path / "shard-0.npz").stat().st_mtime_ns == before
     with pytest.raises(ShardError, match="other settings"):
-        write_views([MOSAIC], LookSettings(places=4), tmp_path, lambda done, total, views: None)
+        write_views(EARTHS, LookSettings(places=4), tmp_path, lambda done, total, views: None)
     with pytest.raises(ShardError, match="holds no held-out"):
-        read_shards(tmp_path / "nowhere", HELD_OUT, Views)
+        read_shards([tmp_path / "nowhere"], HELD_OUT, Views)

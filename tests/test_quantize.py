@@ -244,9 +244,9 @@ def test_the_descriptor_is_measured_before_and_after(folder: Path, tmp_path: Pat
 
 
 def test_calibration_mixes_frames_map_and_strangers() -> None:
-    sides = [np.full((count, STORED_PX, STORED_PX), value, np.uint8) for count, value in ((900, 1), (900, 2), (900, 3))]
+    frame, chart, strangers = (np.full((900, STORED_PX, STORED_PX), value, np.uint8) for value in (1, 2, 3))
     nothing = np.zeros(900, np.float32)
-    patches = calibration_patches(PatchPairs(*sides, nothing, nothing, nothing), 301, 0)
+    patches = calibration_patches(PatchPairs(frame, chart, strangers, nothing, nothing, nothing, nothing), 301, 0)
     assert patches.shape == (301, 32, 32)
     assert set(np.bincount(patches[:, 0, 0])[1:]) <= {99, 100, 101}
 
@@ -256,5 +256,5 @@ def _write_pairs(path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     chart = rng.permutation(_patches(1200, STORED_PX))
     frame = np.clip(chart + rng.normal(0, 10, chart.shape), 0, 255).astype(np.uint8)
-    nothing = np.zeros(len(chart), np.float32)
-    np.savez(path, frame=frame, map=chart, strangers=frame[:100], lat_deg=nothing, lon_deg=nothing, size_px=nothing)
+    numbers = dict.fromkeys(("lat_deg", "lon_deg", "size_px", "gsd_m"), np.zeros(len(chart), np.float32))
+    np.savez(path, frame=frame, map=chart, strangers=frame[:100], **numbers)
