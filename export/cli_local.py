@@ -31,7 +31,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
         data.add_argument("--seed", type=int, default=0)
 
     local = actions.add_parser("local", help="pairs to descriptor.onnx, the network that describes keypoints")
-    local.add_argument("--pairs", type=Path, required=True, nargs="+", metavar="DIR")
+    local.add_argument("--pairs", type=Path, required=True, nargs="+", metavar="DIR", help="measured on the first's")
     local.set_defaults(run=run_local)
     orientation = actions.add_parser("orientation", help="views to orientation.onnx, the network that turns keypoints")
     orientation.add_argument("--views", type=Path, required=True, nargs="+", metavar="DIR")
@@ -81,11 +81,12 @@ def run_orientation(arguments: argparse.Namespace) -> int:
         from export.views import Views
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
-    views, settings = read_shards(arguments.views, TRAINING, Views), OrientationSettings(seed=arguments.seed)
+    views, held_out = (read_shards(arguments.views, name, Views) for name in (TRAINING, HELD_OUT))
+    settings = OrientationSettings(seed=arguments.seed)
     recipe = OrientationRecipe(views, settings)
     configuration = {"orientation": asdict(settings), "views": len(views), "keypoints": len(views.view)}
     _fit(arguments, recipe, configuration)
-    shares = fit_shares(recipe.network, read_shards(arguments.views, HELD_OUT, Views), 20_000, 3, arguments.seed)
+    shares = fit_shares(recipe.network, held_out, 20_000, 3, arguments.seed)
     write_json(arguments.out / "report.json", {**configuration, "fits_by_directions": shares})
     write_orientation(recipe.network, arguments.out / "orientation.onnx")
     told = ", ".join(f"{share:.1%}" for share in shares)
@@ -103,10 +104,10 @@ def run_local(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
     pairs, settings = read_shards(arguments.pairs, TRAINING, PatchPairs), PatchTrainSettings(seed=arguments.seed)
+    held_out = read_shards(arguments.pairs[:1], HELD_OUT, PatchPairs)
     recipe = PatchRecipe(pairs, settings)
     _fit(arguments, recipe, {"patches": asdict(settings), "pairs": len(pairs)})
     network = recipe.network
-    held_out = read_shards(arguments.pairs, HELD_OUT, PatchPairs)
     frame, chart = (network.encode(inner_patches(side)) for side in (held_out.frame, held_out.map))
     report = report_patches(frame, chart)
     write_json(arguments.out / "report.json", asdict(report))
