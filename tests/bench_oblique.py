@@ -105,7 +105,7 @@ def answers(
         fix = evidence.fix
         held = [place for place in evidence.recognitions if place.pose is not None]
         poses = [(place.weight, place.pose.position_ecef_m) for place in held]
-        wrong = [score for score, position in poses if how == "mirrored" or _error_m(shot, position) > RIGHT_M]
+        wrong = [score for score, position in poses if how == "mirrored" or error_m(shot, position) > RIGHT_M]
         record = Record(
             tilt_deg, how, shot.index, fix.status.value,
             max((score for score, _ in poses), default=0.0), max(wrong, default=0.0),
@@ -113,13 +113,13 @@ def answers(
         if fix:
             off = fix.position_ecef_m - shot.position_ecef_m
             record = replace(
-                record, error_m=_error_m(shot, fix.position_ecef_m) if how != "mirrored" else np.inf,
+                record, error_m=error_m(shot, fix.position_ecef_m) if how != "mirrored" else np.inf,
                 sigma_m=fix.sigma_m, normalised_error2=float(off @ np.linalg.solve(fix.covariance_ecef_m2, off)),
             )  # fmt: skip
         yield record
 
 
-def _error_m(shot: Shot, position_ecef_m: np.ndarray) -> float:
+def error_m(shot: Shot, position_ecef_m: np.ndarray) -> float:
     lat, lon, _ = geodetic_from_ecef(position_ecef_m)
     return float(distance_m(lat, lon, shot.lat_deg, shot.lon_deg))
 
