@@ -32,7 +32,8 @@ def write_pairs(earths: Earths, settings: LookSettings, out: Path, progress: Sho
             pairs = pairs_of_frame(look.frame, CAMERA, look.truth, settings.altitude_m, chart, _FEATURES, rng)
             if pairs is not None:
                 inside, near = (held_out(pairs.lat_deg, pairs.lon_deg, margin) for margin in (0.0, margin_m))
-                found.extend([(True, pairs[inside]), (False, pairs[~near])])
+                parts = (True, pairs[inside]), (False, pairs[~near])
+                found.extend((held, part) for held, part in parts if len(part))
         return found
 
     write_shards(earths, settings, out, make, progress)
