@@ -8,7 +8,7 @@ import numpy as np
 from export.keypoint_pairs import MapKeypoints, PatchPairs, pairs_of_frame
 from export.regions import held_out
 from export.shards import write_shards
-from export.training_looks import CAMERA, Earths, LookSettings, reach_m, training_looks
+from export.training_looks import CAMERA, Earths, LookSettings, half_px, training_looks
 from export.views import Views, view_of_frame
 from onboard.patches import PATCH_PX
 
@@ -42,16 +42,18 @@ def write_pairs(earths: Earths, settings: LookSettings, out: Path, progress: Sho
 def write_views(earths: Earths, settings: LookSettings, out: Path, progress: Show) -> None:
     """Store the views of all looks (`write_shards`). Held out are those of places in the regions; looks from elsewhere
     that show some of one are left out."""
+    margin_m = half_px(settings) * settings.gsd_m
 
     def make(places: range, show: Callable[[int, int], None]) -> list[tuple[bool, Views]]:
         found: list[tuple[bool, Views]] = []
         for look in training_looks(earths, settings, places, lambda at: show(at, len(found))):
             place = look.truth.lat_deg, look.truth.lon_deg
-            if held_out(*place, reach_m(settings)) and not held_out(*place):
+            held = bool(held_out(*place))
+            if not held and held_out(*place, margin_m):
                 continue
             view = view_of_frame(look.frame, CAMERA, look.truth, settings.altitude_m, look.chart)
             if view is not None:
-                found.append((bool(held_out(*place)), view))
+                found.append((held, view))
         return found
 
     write_shards(earths, settings, out, make, progress)

@@ -58,7 +58,7 @@ def training_looks(
         CAMERA, earths.seen, draw, settings.seed, workers=None, chunk=settings.looks,
         start=places.start * settings.looks, stop=places.stop * settings.looks,
     )  # fmt: skip
-    half = int(np.ceil(reach_m(settings) / settings.gsd_m)) + _MARGIN_PX
+    half = half_px(settings)
     chart: Any = None
     for frame, truth, _ in stream:
         place, look = divmod(truth.index, settings.looks)
@@ -69,6 +69,7 @@ def training_looks(
             yield TrainingLook(frame, truth, chart)
 
 
-def reach_m(settings: LookSettings) -> float:
-    """How far from the nadir point a frame shows the ground, about."""
-    return float(np.hypot(CAMERA.width, CAMERA.height) / 2 / CAMERA.fx * settings.altitude_m)
+def half_px(settings: LookSettings) -> int:
+    """Pixels from the middle of the map to its sides: all that a frame shows lies on it."""
+    reach_m = np.hypot(CAMERA.width, CAMERA.height) / 2 / CAMERA.fx * settings.altitude_m
+    return int(np.ceil(reach_m / settings.gsd_m)) + _MARGIN_PX

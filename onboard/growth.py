@@ -18,7 +18,6 @@ FIRST_PX = 40.0  # radius of the first circle
 # Radii, and the least share of landmarks there that is recognised: right places showed 31, 14 and 6 % and more, most
 # wrong ones less (docs/results.md).
 _CIRCLES = ((FIRST_PX, 0.25), (120.0, 0.1), (np.inf, 0.05))
-SAMPLE = 600  # landmarks of a whole frame that are looked for at first, evenly spread
 _LANDMARKS = 50  # looked for in a circle, evenly spread: enough for four numbers
 _FEWEST, _FEWEST_RECOGNISED = 6, 3
 _SETTLED_PX = 20.0  # see `fit_similarity`

@@ -16,7 +16,7 @@ from onboard.corroboration import corroboration
 from onboard.frame_pose import Scene, settled, told_pose
 from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.ground_plane import as_ground, offsets_of
-from onboard.growth import FIRST_PX, SAMPLE, grown, one_a_square, spread
+from onboard.growth import FIRST_PX, grown, one_a_square, spread
 from onboard.guided import Guide
 from onboard.hypothesis import Hypothesis
 from onboard.hypothesis_fit import points_of
@@ -38,10 +38,10 @@ from onboard.verification import REACH_PX, Consensus
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at; a right one of two votes is not always first (docs/results.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
-# What shows fewer of the first sample than promise something is not looked at further: right
+# Landmarks looked for at first, evenly spread. What shows fewer than promise something is not looked at further: right
 # places showed 21 and more, wrong ones 7 and fewer but for three of 36 (docs/results.md). Where they are not plenty,
 # all in view are looked for.
-_PROMISING, _PLENTY = 8, 80
+_SAMPLE, _PROMISING, _PLENTY = 600, 8, 80
 # A pose that knows worse than that what was told, in the telling's sigmas, may be bent to it (onboard/reversal.py).
 _VAGUE_SIGMAS = 0.75
 
@@ -121,7 +121,7 @@ def recognise(
         return Recognition(agreement, placement)
     scene = Scene(guide, view, camera, known, whole, clock)
     everything = guide.expected(view, whole, 0j, float(np.abs(view.corners).max()))
-    expected = everything[spread(everything, SAMPLE)]
+    expected = everything[spread(everything, _SAMPLE)]
     recognised = scene.recognised(expected)
     if len(recognised) < _PROMISING:
         return Recognition(agreement, whole)
