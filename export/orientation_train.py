@@ -83,11 +83,11 @@ def fit_shares(network: OrientationNet, views: Views, count: int, most: int, see
     network.eval()
     with torch.inference_mode():
         seen, known = (network(torch.from_numpy(normalised(side))).numpy() for side in (frame, chart))
-    _, map_deg = peaks(known, 1)
+    _, map_deg, _ = peaks(known, 1)
     fits = np.zeros(count, bool)
     shares = []
     for number in range(1, most + 1):
-        keypoint, angle_deg = peaks(seen, number)
+        keypoint, angle_deg, _ = peaks(seen, number)
         off = (angle_deg - map_deg[keypoint] + turn_deg[keypoint] + 180) % 360 - 180
         fits[keypoint[np.abs(off) < _FIT_DEG]] = True
         shares.append(float(fits.mean()))

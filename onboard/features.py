@@ -17,12 +17,14 @@ from onboard.picture import Picture
 class Features:
     """Keypoints of one picture, strongest first.
 
-    xy (N, 2) float32 pixels; angle_deg (N,) float32, clockwise from +x as the picture is seen; scale_px (N,)
-    float32, diameter of SIFT's neighbourhood; response (N,) float32; descriptors (N, D) float32 of unit length.
+    xy (N, 2) float32 pixels; angle_deg (N,) float32, clockwise from +x as the picture is seen; turned_log_share (N,)
+    float32, the log of that direction's share of the likelihood of all, 0 where SIFT found it; scale_px (N,) float32,
+    diameter of SIFT's neighbourhood; response (N,) float32; descriptors (N, D) float32 of unit length.
     """
 
     xy: NDArray[np.float32]
     angle_deg: NDArray[np.float32]
+    turned_log_share: NDArray[np.float32]
     scale_px: NDArray[np.float32]
     response: NDArray[np.float32]
     descriptors: NDArray[np.float32]
@@ -31,10 +33,7 @@ class Features:
         return len(self.xy)
 
     def __getitem__(self, chosen: NDArray) -> "Features":
-        return Features(
-            self.xy[chosen], self.angle_deg[chosen], self.scale_px[chosen], self.response[chosen],
-            self.descriptors[chosen],
-        )  # fmt: skip
+        return Features(**{name: part[chosen] for name, part in vars(self).items()})
 
 
 # Of the contrast that local normalisation leaves. The fainter fifth of a frame's keypoints, down to 0.005, brings one
@@ -79,10 +78,12 @@ def extract(
     """Features of a picture, the ``limit`` strongest keypoints (0: all). Each is described in as many ``directions`` as
     the orientation network finds likely, at most so many; without one, in those that SIFT found."""
     table = keypoint_table(detect(picture, limit))
+    log_share = np.zeros(len(table), np.float32)
     if orientation is not None:
         table = once_a_place(table)
-        number, angle_deg = orientation.directions(picture.grey, table[:, :2], directions)
+        number, angle_deg, log_share = orientation.directions(picture.grey, table[:, :2], directions)
         table = table[number]
         table[:, 2] = angle_deg
     xy, (angle_deg, scale_px, response) = np.ascontiguousarray(table[:, :2]), table[:, 2:].T.copy()
-    return Features(xy, angle_deg, scale_px, response, describer.describe(picture, xy, angle_deg, scale_px))
+    descriptors = describer.describe(picture, xy, angle_deg, scale_px)
+    return Features(xy, angle_deg, log_share, scale_px, response, descriptors)

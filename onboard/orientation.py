@@ -28,13 +28,16 @@ class OrientationNetwork(PatchModel):
 
     def directions(
         self, grey: NDArray[np.uint8], xy: NDArray[np.float32], most: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
         """Directions for keypoints xy (N, 2) of a picture (H, W), ``most`` of each at most: numbers (M,) of keypoints,
-        rising, and angles (M,) in degrees, [0, 360), clockwise from +x."""
+        rising; angles (M,) in degrees, [0, 360), clockwise from +x; how likely each is, the log (M,) of its bin's share
+        of the keypoint's whole likelihood."""
         return peaks(self.rows_at(grey, xy, np.zeros(len(xy), np.float32)), most)
 
 
-def peaks(log_likelihood: NDArray[np.float32], most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def peaks(
+    log_likelihood: NDArray[np.float32], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """The highest peaks of circular histograms (N, BINS), as `OrientationNetwork.directions` returns them, each at the
     top of a parabola through its three bins."""
     before, after = np.roll(log_likelihood, 1, axis=1), np.roll(log_likelihood, -1, axis=1)
@@ -47,7 +50,9 @@ def peaks(log_likelihood: NDArray[np.float32], most: int) -> tuple[NDArray[np.in
     bins = order[keypoint, rank]
     low, middle, high = before[keypoint, bins], log_likelihood[keypoint, bins], after[keypoint, bins]
     shift = (low - high) / np.minimum(2 * (low - 2 * middle + high), -1e-6)
-    return keypoint, ((bins + shift) * BIN_DEG % 360.0).astype(np.float32)
+    highest = log_likelihood.max(axis=1, keepdims=True)
+    whole = highest[:, 0] + np.log(np.exp(log_likelihood - highest).sum(axis=1))
+    return keypoint, ((bins + shift) * BIN_DEG % 360.0).astype(np.float32), middle - whole[keypoint]
 
 
 def orientation_of(pack: Pack, threads: int) -> OrientationNetwork | None:

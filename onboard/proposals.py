@@ -18,9 +18,9 @@ from onboard.voting import Candidate
 
 _AT_ONCE = 4  # candidates verified before asking whether that was enough
 # Log odds that a match is right: by the square of the descriptors' distance as a share of the farthest neighbour's
-# (Lowe's test, IJCV 2004, against the twentieth instead of the second), and by the square itself. Logistic regression
-# on simulated views (docs/results.md).
-_BY_RATIO, _BY_SQUARE = -14.6, -4.1
+# (Lowe's test, IJCV 2004, against the twentieth instead of the second), and by how likely the keypoint's direction is.
+# Logistic regression on simulated views (docs/results.md).
+_BY_RATIO, _BY_DIRECTION = -20.7, 0.56
 _LEAST_SQUARE = 1e-6
 
 
@@ -32,7 +32,7 @@ def nearest_landmarks(
     squares, numbers = index.search(view.features.descriptors, search.neighbours)
     squares = np.where(numbers >= 0, squares, 0.0)
     share = squares / np.maximum(squares.max(axis=1, keepdims=True), _LEAST_SQUARE)
-    log_odds = (_BY_RATIO * share + _BY_SQUARE * squares).ravel()
+    log_odds = (_BY_RATIO * share + _BY_DIRECTION * view.features.turned_log_share[:, None]).ravel()
     matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), search.neighbours), numbers.ravel())
     allowed = matches.landmark >= 0
     if prior is not None:

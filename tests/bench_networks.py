@@ -165,7 +165,7 @@ def on_map(
     xy = local.pixels(catalogue.lat_deg[numbers], catalogue.lon_deg[numbers]).astype(np.float32)
     _, _, north_deg = local.geodetic(xy)
     picture = Picture.of(local.rgb, np.ones(local.mask.shape, bool))
-    _, own_deg = orientation.directions(picture.grey, xy, 1)
+    _, own_deg, _ = orientation.directions(picture.grey, xy, 1)
     turn_deg = own_deg + north_deg - catalogue.angle_deg[numbers]
     return numbers, turn_deg, describer.describe(picture, xy, own_deg, catalogue.scale_px[numbers])
 
@@ -174,7 +174,7 @@ def direction_shares(
     picture: Picture, orientation: OrientationNetwork, xy: NDArray, angle_deg: NDArray
 ) -> tuple[float, float]:
     """At what shares of places (K, 2) the likeliest direction, and one of two, is the right one (K,)."""
-    number, found_deg = orientation.directions(picture.grey, xy, 2)
+    number, found_deg, _ = orientation.directions(picture.grey, xy, 2)
     fits = np.abs((found_deg - angle_deg[number] + 180) % 360 - 180) < FIT_DEG
     _, likeliest = np.unique(number, return_index=True)  # which comes first of each
     return float(fits[likeliest].mean()), len(np.unique(number[fits])) / len(xy)
@@ -193,7 +193,7 @@ def keypoints_that_find(
     """How many of the landmarks at rows (K,) of the index, which lie at pixels (K, 2) in directions (K,), are among
     the ten nearest of a keypoint found there, turned so."""
     table = once_a_place(keypoint_table(detect(one.picture, localizer.search.features)))
-    number, turned_deg = orientation.directions(one.picture.grey, table[:, :2], localizer.search.directions)
+    number, turned_deg, _ = orientation.directions(one.picture.grey, table[:, :2], localizer.search.directions)
     keypoints = np.ascontiguousarray(table[number, :2])
     _, near = index.search(describer.describe(one.picture, keypoints, turned_deg, table[number, 3]), 10)
     here = np.full(index.ntotal, -1)

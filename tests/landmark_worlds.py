@@ -32,8 +32,8 @@ def view_with(ground_m: Array, angle_deg: Array, descriptors: NDArray[np.float32
     """A view of features of one scale at ground offsets (N, 2), turned by angles (N,)."""
     count = len(ground_m)
     features = Features(
-        ground_m.astype(np.float32) / 930, angle_deg.astype(np.float32), np.full(count, 3.0, np.float32),
-        np.ones(count, np.float32), descriptors,
+        ground_m.astype(np.float32) / 930, angle_deg.astype(np.float32), np.zeros(count, np.float32),
+        np.full(count, 3.0, np.float32), np.ones(count, np.float32), descriptors,
     )  # fmt: skip
     picture = Picture(*(np.zeros((480, 640), np.uint8) for _ in range(2)), np.ones((480, 640), bool))
     rectified = Rectified(np.zeros((480, 640, 3), np.uint8), picture.mask, 930.0, (0.0, 0.0), GroundPlane(405e3))

@@ -19,7 +19,7 @@ def scattered_view(rng: np.random.Generator, count: int) -> View:
     angle_deg = rng.choice([0.0, 5.0, 10.0, 355.0, 359.99], count) + rng.uniform(0, 0.01, count)
     mask = np.ones((300, 400), bool)
     xy = rng.uniform((0, 0), mask.shape[::-1], (count, 2)).astype(np.float32)
-    features = Features(xy, angle_deg.astype(np.float32) % 360, ones, ones, ones[:, None])
+    features = Features(xy, angle_deg.astype(np.float32) % 360, 0 * ones, ones, ones, ones[:, None])
     grey = np.zeros(mask.shape, np.uint8)
     rectified = Rectified(np.stack([grey] * 3, axis=-1), mask, 1000.0, (200.0, 150.0), GroundPlane(400e3))
     camera = Camera(400, 300, 400.0, 400.0, 199.5, 149.5)

@@ -39,16 +39,18 @@ def bumps(*of: tuple[float, float]) -> np.ndarray:
 
 def test_peaks_lie_between_bins_and_close_to_a_circle() -> None:
     histograms = np.stack([bumps((at, 0.0)) for at in (0.0, 3.0, 123.0, 358.0)])
-    keypoint, angle_deg = peaks(histograms, 1)
+    keypoint, angle_deg, _ = peaks(histograms, 1)
     assert keypoint.tolist() == [0, 1, 2, 3]
     np.testing.assert_allclose((angle_deg - [0, 3, 123, 358] + 180) % 360 - 180, 0, atol=0.05)
 
 
 def test_a_second_direction_is_taken_where_it_is_likely() -> None:
     histograms = np.stack([bumps((40, 0), (200, -0.3)), bumps((40, 0), (200, -3)), bumps((40, -0.3), (200, 0))])
-    keypoint, angle_deg = peaks(histograms, 2)
+    keypoint, angle_deg, log_share = peaks(histograms, 2)
     assert keypoint.tolist() == [0, 0, 1, 2, 2]
     np.testing.assert_allclose(angle_deg, [40, 200, 40, 200, 40], atol=0.05)  # likeliest first
+    assert (log_share < 0).all() and log_share[0] - log_share[1] == pytest.approx(0.3, abs=0.02)
+    assert log_share[2] > log_share[0] + 0.4  # the one direction of its keypoint
     assert peaks(histograms, 1)[0].tolist() == [0, 1, 2]
     assert peaks(np.zeros((3, BINS), np.float32), 2)[0].tolist() == [0, 1, 2]  # flat: nothing to choose, but a choice
     assert peaks(np.empty((0, BINS), np.float32), 2)[0].shape == (0,)
@@ -56,12 +58,13 @@ def test_a_second_direction_is_taken_where_it_is_likely() -> None:
 
 def test_directions_turn_with_the_picture(network: OrientationNetwork, picture: Picture) -> None:
     xy = np.random.default_rng(0).uniform(40, 215, (200, 2)).astype(np.float32)
-    keypoint, upright = network.directions(picture.grey, xy, 1)
+    keypoint, upright, log_share = network.directions(picture.grey, xy, 1)
     turned_picture = np.ascontiguousarray(np.rot90(picture.grey, -1))
-    _, turned = network.directions(turned_picture, np.column_stack([255 - xy[:, 1], xy[:, 0]]), 1)
+    _, turned, likewise = network.directions(turned_picture, np.column_stack([255 - xy[:, 1], xy[:, 0]]), 1)
     assert keypoint.tolist() == list(range(200))
     off = (turned - upright - 90 + 180) % 360 - 180
     assert np.abs(off).max() < 2 and np.ptp(upright) > 300
+    np.testing.assert_allclose(log_share, likewise, atol=0.05)
 
 
 def test_features_are_turned_by_the_network_once_a_place(network: OrientationNetwork, picture: Picture) -> None:
@@ -70,11 +73,13 @@ def test_features_are_turned_by_the_network_once_a_place(network: OrientationNet
     features = extract(picture, RootSift(), network)
     assert len(features) == len(places) and set(map(tuple, features.xy.tolist())) == places
     assert (np.diff(features.response) <= 0).all()
-    _, angle_deg = network.directions(picture.grey, features.xy, 1)
+    _, angle_deg, log_share = network.directions(picture.grey, features.xy, 1)
     np.testing.assert_array_equal(features.angle_deg, angle_deg)
+    np.testing.assert_array_equal(features.turned_log_share, log_share)
     again = RootSift().describe(picture, features.xy, features.angle_deg, features.scale_px)
     np.testing.assert_allclose(features.descriptors, again, atol=1e-6)
-    assert len(extract(picture, RootSift(), None)) == len(detect(picture))
+    by_sift = extract(picture, RootSift(), None)
+    assert len(by_sift) == len(detect(picture)) and not by_sift.turned_log_share.any()
     nothing = Picture(picture.grey, picture.even, np.zeros(picture.grey.shape, bool))
     assert len(extract(nothing, RootSift(), network)) == 0
 

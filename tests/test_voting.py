@@ -1,5 +1,7 @@
 """Pairs of matches that one pose explains, on places that are known, and what look-ups say of a match."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -120,6 +122,20 @@ def test_the_likeliest_matches_vote(rng: np.random.Generator) -> None:
     matches, log_odds = nearest_landmarks(search_index(catalogue, 4), catalogue, Search(matches=10), view, None)
     assert len(matches) == 10 and (np.diff(log_odds) <= 0).all()
     np.testing.assert_array_equal(matches.landmark[np.argsort(matches.feature)], own)
+
+
+def test_a_match_is_likelier_where_the_direction_is(rng: np.random.Generator) -> None:
+    view, catalogue, _ = looked_up(rng)
+    log_share = np.linspace(-3, -0.5, 10).astype(np.float32)
+    surer = replace(view, features=replace(view.features, turned_log_share=log_share))
+    index, search = search_index(catalogue, 4), Search(neighbours=5, matches=50)
+    (before, before_odds), (after, odds) = (
+        nearest_landmarks(index, catalogue, search, either, None) for either in (view, surer)
+    )
+    assert (np.diff(odds) <= 0).all()
+    more = odds[np.argsort(after.keys())] - before_odds[np.argsort(before.keys())]
+    assert (np.diff(more.reshape(10, 5).mean(axis=1)) > 0).all(), "keys are in the order of features"
+    np.testing.assert_allclose(more.reshape(10, 5), more.reshape(10, 5)[:, :1].repeat(5, axis=1), atol=1e-5)
 
 
 def test_a_prior_leaves_what_it_allows_and_nothing_that_is_none(rng: np.random.Generator) -> None:
