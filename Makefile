@@ -29,11 +29,12 @@ lint: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The packaged pack, from the mosaic that ../shared brings (about 20 minutes on 2 cores).
+# The packaged pack, from the mosaic that ../shared brings (about half an hour on 2 cores).
 DATA ?= ../shared/data
 pack: venv
 	$(BIN)/nadir index build --mission index_builder/missions/iss-405km.yaml \
-	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0
+	    --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif --out onboard/packs/iss-405km --seed 0 \
+	    --calibration-frames 3000
 
 # The networks that describe and turn keypoints: simulated frames to training data, that to a network, for each (long;
 # resumable). The descriptor also learns from frames of one month on the map of another: what other months there are has
