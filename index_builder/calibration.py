@@ -7,9 +7,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
-import faiss
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from index_builder.mosaic import Mosaic
 from index_builder.tiles import land_places, read_map
@@ -51,8 +51,8 @@ _worker: dict = {}
 
 
 def _start_worker(mosaic: Mosaic, pack: Path) -> None:
-    cv2.setNumThreads(1)
-    faiss.omp_set_num_threads(1)
+    cv2.setNumThreads(1)  # there is a process a core
+    threadpool_limits(1)  # of BLAS and of faiss
     _worker.update(mosaic=mosaic, localizer=Localizer(pack))
 
 

@@ -1,13 +1,15 @@
 """The pipeline: intake, rectify, features, votes, agreements, recognition, judgement."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from onboard.acceptance import Acceptance
 from onboard.camera import Camera
@@ -69,6 +71,7 @@ class Localizer:
         self._guide = Guide(self.catalogue, self._verifier, self.describer)
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
+        self._blas = ThreadpoolController().select(threading_layer="pthreads")
         self._scrubber = memory_scrubber(
             self.pack,
             self.catalogue,
@@ -148,7 +151,7 @@ class Localizer:
         view, camera, known = sighting.view, sighting.camera, sighting.known
         if view is None or camera is None or known is None:
             return [Hypothesis.nothing_at(candidate) for candidate in candidates]
-        with self._lock:
+        with self._looking():
             seen = []
             for candidate in candidates:
                 agreement = self._verifier.verify(candidate, view, sighting.worldwide)
@@ -163,11 +166,19 @@ class Localizer:
         self._propose(view, camera, known, evidence)
         return list(evidence.hypotheses)
 
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """One caller at a time. NumPy's BLAS gets one thread of the process: more of them wait for one another at every
+        product, and keep the cores from what comes between (docs/results.md). Faiss's threads, OpenMP's, stay.
+        """
+        with self._lock, self._blas.limit(limits=1):
+            yield
+
     def _examined(
         self, evidence: Evidence, frame: Any, timestamp_ns: int | None, knowledge: Callable[[], PoseKnowledge]
     ) -> Evidence:
         clock = evidence.clock
-        with self._lock:
+        with self._looking():
             try:
                 evidence.known = knowledge()
                 evidence.fix = self._localize(frame, evidence.known, timestamp_ns, evidence)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
-import faiss
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from onboard.acceptance import Acceptance
 from onboard.camera import Camera
@@ -80,7 +80,7 @@ class Station:
 
     def __init__(self, plan: Plan) -> None:
         cv2.setNumThreads(1)  # there is a process a core
-        faiss.omp_set_num_threads(1)
+        threadpool_limits(1)  # of BLAS and of faiss
         self._plan = plan
         self._localizer = plan.open_localizer()
         shared = plan.ocean is not None and plan.ocean.is_dir()

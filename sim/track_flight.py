@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import faiss
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from onboard import Fix, OrbitState, Status, Tracker, TrackStatus
 from onboard.camera import Camera
@@ -119,7 +119,7 @@ def _as_flown(frame: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _set_up(packed_plan: bytes) -> tuple[TrackPlan, Studio, Sighter]:
     cv2.setNumThreads(1)  # there is a process a core
-    faiss.omp_set_num_threads(1)
+    threadpool_limits(1)  # of BLAS and of faiss
     plan: TrackPlan = pickle.loads(zlib.decompress(packed_plan))
     shared = plan.ocean is not None and plan.ocean.is_dir()
     studio = Studio(plan.camera, plan.mosaic, OceanMask(plan.ocean if shared else None))

@@ -60,7 +60,9 @@ def measure(localizer: Localizer, folder: Path, row: dict[str, str]) -> dict:
     camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
     right = wrong = 0.0
     wrong_votes = 0
-    for place in localizer.recognitions(localizer.view(frame, camera, known), camera, known):
+    with localizer._looking():  # threads that BLAS leaves waiting would slow the next frame
+        places = localizer.recognitions(localizer.view(frame, camera, known), camera, known)
+    for place in places:
         if place.pose is None:
             continue
         at_lat, at_lon, _ = geodetic_from_ecef(place.pose.position_ecef_m)

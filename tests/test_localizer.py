@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from threadpoolctl import ThreadpoolController
 
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status, Vertical
@@ -316,3 +317,17 @@ def test_a_tilt_that_is_not_told_gives_no_wrong_fix(localizer: Localizer, blue_m
         )
         if localizer.acceptance.accepts(best.weight):
             assert f"contradicts the {best.contradiction.told} that" in evidence.fix.reason
+
+
+def test_blas_gets_one_thread_while_a_frame_is_looked_at(localizer: Localizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    blas = ThreadpoolController().select(threading_layer="pthreads")
+    assert blas.info(), "NumPy brings its own"
+
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in blas.info()]
+
+    seen = []
+    monkeypatch.setattr(localizer, "_localize", lambda *_: seen.append(threads()))
+    with blas.limit(limits=2):
+        localizer.localize(np.zeros((480, 640, 3), np.uint8))
+        assert set(seen[0]) == {1} and set(threads()) == {2}
