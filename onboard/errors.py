@@ -1,5 +1,8 @@
 """What can go wrong at load or configuration, by name. A frame never raises: it ends in a Status."""
 
+# How the reason begins where a frame met a fault of the program itself, which must never pass unnoticed.
+INTERNAL_ERROR = "internal error, please report"
+
 
 class NadirError(Exception):
     """Base of every error this project raises on purpose; its text says what is wrong and what to do."""

@@ -10,6 +10,7 @@ from onboard.geodesy import ecef_from_ned, geodetic_from_ecef, heading_deg_of
 from onboard.pose import quat_from_matrix
 from onboard.recognition import Recognition
 
+JUDGED = (Status.FIX, Status.NO_MATCH, Status.AMBIGUOUS)  # any other status: the frame was not looked at to the end
 APART_BINS = 4  # further from one another, two accepted places contradict each other
 
 

@@ -16,7 +16,7 @@ from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.clock import Clock
 from onboard.describer import describer_of
-from onboard.errors import PackError
+from onboard.errors import INTERNAL_ERROR, PackError
 from onboard.evidence import Evidence
 from onboard.features import RIM_PX, extract
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
@@ -24,7 +24,7 @@ from onboard.guided import Guide
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.hypothesis_fit import fit_hypothesis
 from onboard.intake import Rejected, as_rgb, camera_of_frame, screening
-from onboard.judgement import judge
+from onboard.judgement import JUDGED, judge
 from onboard.knowledge import knowledge_of
 from onboard.landmarks import Catalogue, search_index
 from onboard.matches import View, view_of
@@ -131,10 +131,12 @@ class Localizer:
         deadline_ms: float | None = None,
     ) -> Sighting:
         """The fix of a frame as `localize` gives it, and every place that was verified for it: what a tracker weighs
-        together with other frames. Never raises; a rejected frame has no places."""
+        together with other frames. Never raises; a frame that was not judged has no places, and none can be checked."""
         evidence = self._examined(
             Evidence(Clock(deadline_ms), thorough=True), frame, timestamp_ns, lambda: self.knowledge(altitude_m)
         )
+        if evidence.fix.status not in JUDGED:
+            return Sighting(evidence.fix)
         places = tuple(place for place in evidence.hypotheses if place.pose)
         if evidence.fix.status is Status.FIX:
             score = self.agreement_acceptance.score_of(evidence.fix.false_fix_probability)
@@ -189,7 +191,7 @@ class Localizer:
                 if damage := self._scrubber.sweep():
                     status, reason = Status.PACK_CORRUPT, f"{damage}; load the pack again"
                 else:
-                    reason = f"internal error, please report: {type(error).__name__}: {error}"
+                    reason = f"{INTERNAL_ERROR}: {type(error).__name__}: {error}"
                     status = Status.BAD_FRAME
             else:
                 return evidence

@@ -17,8 +17,10 @@ from onboard.orbit_motion import (
 
 # 1-sigma of the eccentricity vector of a working low orbit, J2's own short-period part (1e-3) included.
 ECCENTRICITY_SIGMA = 2e-3
+PRIORS = 4  # residuals of what is known without a measurement
 _ITERATIONS = 8
 _SETTLED_M = 1.0
+_LEAST_SINE = 1e-9  # over the equator inclination has no slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +44,22 @@ class OrbitEstimate:
 
 
 def fit_orbit(
-    start: OrbitEstimate, measurements: Sequence[Measurement], radius_m: tuple[float, float]
+    start: OrbitEstimate,
+    measurements: Sequence[Measurement],
+    radius_m: tuple[float, float],
+    inclination_rad: tuple[float, float],
 ) -> tuple[OrbitEstimate, float] | None:
     """The orbit through ``measurements``, at their last moment, and the weighted sum of its squared residuals; None
     when the iteration does not settle.
 
     start: a rough state at the last moment (its covariance is not used). radius_m: distance from the Earth's centre
-    at that moment and its sigma. Gauss-Newton; beside the measurements, three residuals say that the orbit is nearly a
-    circle of that radius: radial speed zero, speed along the track circular, to ECCENTRICITY_SIGMA each.
+    at that moment and its sigma; inclination_rad: and its. Gauss-Newton; beside the measurements, `prior_residuals` say
+    what is known of the orbit anyway.
     """
     last_s = max(measurement.time_s for measurement in measurements)
     state = propagate(start.state, last_s - start.time_s)
     for _ in range(_ITERATIONS):
-        residual, slope = circle_residuals(state, radius_m)
+        residual, slope = prior_residuals(state, radius_m, inclination_rad)
         normal, gradient, cost = slope.T @ slope, slope.T @ residual, float(residual @ residual)
         for measurement in measurements:
             there, transition = propagate_with_transition(state, measurement.time_s - last_s)
@@ -86,22 +91,41 @@ def circular_start(time_s: float, position_ecef_m: Array, way_inertial: Array) -
     return OrbitEstimate(time_s, state, np.full((6, 6), np.nan))
 
 
-def circle_residuals(state: Array, radius_m: tuple[float, float]) -> tuple[Array, Array]:
-    """Residuals (3,) in sigmas of radius, radial speed and speed along the track, and their derivatives (3, 6)."""
+def prior_residuals(
+    state: Array, radius_m: tuple[float, float], inclination_rad: tuple[float, float]
+) -> tuple[Array, Array]:
+    """Residuals (PRIORS,) in sigmas, and their derivatives (PRIORS, 6), of a state (6,) that should be nearly on a
+    circle of a radius (value and sigma): its radius, its radial speed, which should be zero, and its speed along the
+    track, which should be a circle's, to ECCENTRICITY_SIGMA each; and of its inclination (value and sigma).
+    """
     position = state[:3]
     velocity = inertial_velocity(position, state[3:])
     radius, speed = float(np.linalg.norm(position)), float(np.linalg.norm(velocity))
     up = position / radius
     circular = float(np.sqrt(EARTH_GM_M3_S2 / radius))
+    momentum = np.cross(position, velocity)
+    moment = float(np.linalg.norm(momentum))
+    cosine = float(momentum[2] / moment)
+    sine = max(float(np.sqrt(1 - min(1.0, cosine**2))), _LEAST_SINE)
     # In parts of the circular speed, e·sin(anomaly) is the radial speed, e·cos(anomaly) the excess along the track.
     sigma = ECCENTRICITY_SIGMA * circular
-    residual = np.array([(radius - radius_m[0]) / radius_m[1], (up @ velocity) / sigma, (speed - circular) / sigma])
-    by_inertial = np.zeros((3, 6))
+    residual = np.array(
+        [
+            (radius - radius_m[0]) / radius_m[1],
+            (up @ velocity) / sigma,
+            (speed - circular) / sigma,
+            (np.arccos(np.clip(cosine, -1, 1)) - inclination_rad[0]) / inclination_rad[1],
+        ]
+    )
+    by_momentum = -(np.array([0.0, 0.0, 1.0]) - cosine * momentum / moment) / (moment * sine)
+    by_inertial = np.zeros((PRIORS, 6))
     by_inertial[0, :3] = up / radius_m[1]
     by_inertial[1, :3] = (velocity - up * (up @ velocity)) / radius / sigma
     by_inertial[1, 3:] = up / sigma
     by_inertial[2, :3] = up * circular / (2 * radius) / sigma
     by_inertial[2, 3:] = velocity / speed / sigma
+    by_inertial[3, :3] = np.cross(velocity, by_momentum) / inclination_rad[1]
+    by_inertial[3, 3:] = np.cross(by_momentum, position) / inclination_rad[1]
     slope = by_inertial.copy()
     slope[:, :3] += by_inertial[:, 3:] @ SPIN_RAD_S  # the inertial velocity depends on the position
     return residual, slope

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from onboard.acceptance import Acceptance
+from onboard.errors import INTERNAL_ERROR
 from onboard.expectation import Checker, Expectation
 from onboard.fix import Fix, Status
 from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, geodetic_from_ecef, horizontal_covariance
@@ -94,8 +95,7 @@ class Tracker:
             refusal = self._refuse(now)
             return self._unchanged(refusal) if refusal else self._updated(frame, now, altitude_m, deadline_ms)
         except Exception as error:  # flight software must get an answer whatever a frame holds
-            self._forget()
-            return searching(f"internal error, please report: {type(error).__name__}: {error}", now)
+            return self._failed(f"{INTERNAL_ERROR}: {type(error).__name__}: {error}", now)
 
     def state_at(self, timestamp_ns: int) -> OrbitState:
         """The orbit predicted for another time, before or after the newest frame; SEARCHING when none is known."""
@@ -118,6 +118,7 @@ class Tracker:
         self._newest_ns: int | None = None
         self._window: deque[FramePlaces] = deque(maxlen=_WINDOW_FRAMES)
         self._refused: list[int] = []
+        self._erred = False
         self._last = searching("no frame yet", None)
 
     def _refuse(self, now: int) -> str:
@@ -134,6 +135,14 @@ class Tracker:
             return ""
         late_s = (self._newest_ns - now) / 1e9
         return f"out of order: {late_s:.3f} s before the newest frame; not used"
+
+    def _failed(self, reason: str, now: int) -> OrbitState:
+        """One frame that cannot be looked at does not cost the orbit; of two in a row the orbit may be the cause."""
+        if self._orbit is None or self._erred:
+            self._forget()
+            return searching(reason, now)
+        self._erred = True
+        return self._unchanged(reason)
 
     def _unchanged(self, reason: str) -> OrbitState:
         status = TrackStatus.COASTING if self._orbit else TrackStatus.SEARCHING
@@ -160,6 +169,7 @@ class Tracker:
         else:
             status = TrackStatus.TRACKING if used else TrackStatus.COASTING
             self._last = _answer(self._orbit, status, used or self._why_not(sighting), now, sighting.fix)
+        self._erred = False
         return self._last
 
     def _carry_on(self, time_s: float) -> str:
@@ -234,7 +244,8 @@ class Tracker:
         self._window.append(newest)
         if track is None or known is None or track.chance > self._limit:
             return ""
-        estimate = orbit_through(track, (known.altitude_m, known.altitude_sigma_m))
+        inclination_deg = self._localizer.mission.orbit.inclination_deg
+        estimate = orbit_through(track, (known.altitude_m, known.altitude_sigma_m), inclination_deg)
         if estimate is None:
             return ""
         again = "found again" if self._orbit is not None else "found"

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import chi2
 from tqdm import tqdm
 
+from onboard.errors import INTERNAL_ERROR
 from onboard.tracker import Sighter
 from sim.campaign import claim, require_flyable, told_altitude_m
 from sim.crew import Crew
@@ -95,6 +96,7 @@ def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool =
             "states": len(states),
             "far": len(far),
             "wrong": len(wrong),
+            "internal_errors": sum(frame["reason"].startswith(INTERNAL_ERROR) for frame in frames),
             "wrong_rate": rate(len(wrong), len(states)) | {"at_most95": at_most(len(wrong), len(states))},
             "error_m": percentiles([frame["error_m"] for frame in states]),
             "error_when_used_m": percentiles([frame["error_m"] for frame in states if frame["used"]]),
@@ -159,7 +161,8 @@ def track_table(statistics: Record) -> str:
             f"each frame alone: {alone['solved']} solved, {alone['wrong']} wrong; "
             f"{spread(alone['error_m'], 'km', 1e3)}",
             f"tracker:          {tracker['states']} frames with a state, {tracker['far']} far, {tracker['wrong']} wrong"
-            f" (far and beyond {WARNED_SIGMAS:g} sigma); {spread(tracker['error_m'], 'km', 1e3)}",
+            f" (far and beyond {WARNED_SIGMAS:g} sigma), {tracker['internal_errors']} internal errors; "
+            f"{spread(tracker['error_m'], 'km', 1e3)}",
             f"  frames used:    {tracker['used']}, {tracker['used_without_own_fix']} of them without their own fix; "
             f"{spread(tracker['error_when_used_m'], 'km', 1e3)}",
             "within 5 km in one revolution:",

@@ -36,7 +36,7 @@ def add_track(actions: argparse._SubParsersAction) -> None:
 
 
 def run_track_verb(arguments: argparse.Namespace) -> int:
-    """Exit code 1 if any state was wrong."""
+    """Exit code 1 if any state was wrong, or any frame met an internal error."""
     began = time.monotonic()
     require_seed_and_workers(arguments)
     try:
@@ -78,4 +78,5 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
         print(json.dumps(statistics))
     print(track_table(statistics), file=sys.stderr)
     print(f"{time.monotonic() - began:.0f} s; {arguments.out}/flights.jsonl, statistics.json", file=sys.stderr)
-    return 1 if statistics["tracker"]["wrong"] else 0
+    tracker = statistics["tracker"]
+    return 1 if tracker["wrong"] or tracker["internal_errors"] else 0

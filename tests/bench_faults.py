@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard import Fix, Localizer, Status, default_pack, load_camera
+from onboard.errors import INTERNAL_ERROR
 from onboard.geodesy import distance_m
 from onboard.ground_plane import GroundPlane
 from onboard.images import read_image
@@ -124,7 +125,7 @@ def judged(fix: Fix, row: dict[str, str]) -> str:
         return "right" if off_m <= RIGHT_M else "WRONG"  # NaN is wrong
     if fix.status is Status.PACK_CORRUPT:
         return "PACK_CORRUPT"
-    return "internal error" if "internal error" in fix.reason else "refused"
+    return "internal error" if fix.reason.startswith(INTERNAL_ERROR) else "refused"
 
 
 def found(localizer: Localizer) -> bool:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from orbit_worlds import ALTITUDE_M, RADIUS_M, first_state, place, right_place, states
+from orbit_worlds import ALTITUDE_M, INCLINATION_DEG, RADIUS_M, first_state, place, right_place, states
 
 from onboard.geodesy import ecef_from_ned, geodetic_from_ecef
 from onboard.orbit_filter import GATE_2, bent, distance2, predict, update
-from onboard.orbit_fit import OrbitEstimate, circle_residuals, circular_start, fit_orbit
+from onboard.orbit_fit import OrbitEstimate, circular_start, fit_orbit, prior_residuals
 from onboard.orbit_measurement import measurement_of
 from onboard.orbit_motion import (
     earth_fixed_velocity,
@@ -56,7 +56,10 @@ def test_transition_is_the_derivative_of_the_motion():
         assert np.linalg.norm(transition[:, axis] - numeric) < 5e-3 * np.linalg.norm(numeric), axis
 
 
-def _fitted(rng, times_s, sigma_m):
+ANY_INCLINATION = np.radians(90.0), np.radians(52.0)
+
+
+def _fitted(rng, times_s, sigma_m, inclination_rad=ANY_INCLINATION):
     truth = states(times_s)
     measurements = [
         measurement_of(right_place(state, 20.0, rng, sigma_m), float(time))
@@ -64,7 +67,7 @@ def _fitted(rng, times_s, sigma_m):
     ]
     inertial = inertial_velocity(truth[-1][:3], truth[-1][3:])
     start = circular_start(times_s[-1], measurements[-1].position_ecef_m, inertial + rng.normal(0, 200, 3))
-    found = fit_orbit(start, measurements, (RADIUS_M, 10e3))
+    found = fit_orbit(start, measurements, (RADIUS_M, 10e3), inclination_rad)
     assert found is not None
     return truth[-1], found[0]
 
@@ -131,13 +134,39 @@ def test_an_update_helps_as_much_as_it_says():
     assert np.linalg.eigvalsh(better.covariance)[0] > 0
 
 
-def test_slopes_of_what_is_known_of_circles():
+KNOWN = (RADIUS_M, 10e3), (np.radians(INCLINATION_DEG), np.radians(0.3))
+
+
+def test_slopes_of_what_is_known_of_the_orbit():
     state = first_state(50.0, 30.0) + np.array([2e3, -3e3, 1e3, 20.0, -10.0, 15.0])
-    _, slope = circle_residuals(state, (RADIUS_M, 10e3))
+    _, slope = prior_residuals(state, *KNOWN)
     for axis, step in enumerate([10.0] * 3 + [0.01] * 3):
         move = np.eye(6)[axis] * step
-        after, before = (circle_residuals(state + sign * move, (RADIUS_M, 10e3))[0] for sign in (1, -1))
+        after, before = (prior_residuals(state + sign * move, *KNOWN)[0] for sign in (1, -1))
         np.testing.assert_allclose(slope[:, axis], (after - before) / (2 * step), rtol=5e-3, atol=1e-9)
+
+
+def test_the_inclination_is_that_of_the_orbit():
+    residual, _ = prior_residuals(first_state(50.0, 30.0), *KNOWN)
+    assert abs(residual[3]) < 1e-6
+    equatorial = np.concatenate([[RADIUS_M, 0.0, 0.0], [0.0, 7e3, 0.0]])
+    residual, slope = prior_residuals(equatorial, (RADIUS_M, 10e3), (0.0, np.radians(0.3)))
+    assert residual[3] == 0 and np.isfinite(slope).all()
+
+
+def test_a_known_inclination_tells_where_two_near_places_lead():
+    """Two fixes a minute apart leave the direction of flight open by degrees."""
+    errors = {}
+    for known in (ANY_INCLINATION, KNOWN[1]):
+        rng = np.random.default_rng(6)
+        errors[known] = []
+        for _ in range(20):
+            truth, estimate = _fitted(rng, np.array([0.0, 60.0]), 3e3, known)
+            there = bent(predict(estimate, estimate.time_s + 1200.0))
+            off = there.state - propagate(truth, 1200.0)
+            assert off @ np.linalg.solve(there.covariance, off) < 30
+            errors[known].append(np.linalg.norm(off[:3]))
+    assert np.median(errors[KNOWN[1]]) < 0.7 * np.median(errors[ANY_INCLINATION])
 
 
 def test_an_impossible_arc_is_no_orbit():
@@ -145,5 +174,5 @@ def test_an_impossible_arc_is_no_orbit():
     truth = states([0.0, 60.0])
     start = circular_start(60.0, truth[1][:3], truth[1][3:])
     still = [measurement_of(right_place(truth[0], 20.0, rng), time) for time in (0.0, 600.0, 1200.0)]
-    found = fit_orbit(start, still, (6371e3 + ALTITUDE_M[0], 1e3))
+    found = fit_orbit(start, still, (6371e3 + ALTITUDE_M[0], 1e3), ANY_INCLINATION)
     assert found is None or found[1] > 1000

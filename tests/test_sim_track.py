@@ -9,6 +9,7 @@ from orbit_worlds import ACCEPTANCE, ToldLocalizer, place, sighting, wrong_place
 from sim_crews import SerialCrew
 from sim_worlds import NoOcean, WavyMosaic, small_mission
 
+from onboard.errors import INTERNAL_ERROR
 from sim.errors import SimError
 from sim.flight_scenario import draw_orbits
 from sim.subjects import Studio
@@ -97,12 +98,15 @@ def test_any_state_of_mirrored_frames_is_wrong(tmp_path):
 
 
 def test_far_is_not_wrong_when_the_state_says_so():
-    def frame(seconds, error_m, sigma_m):
+    def frame(seconds, error_m, sigma_m, reason=""):
         return {
-            "seconds": seconds, "used": False, "fix_error_m": None, "error_m": error_m, "sigma_m": sigma_m,
-            "position_error_m": error_m, "velocity_error_m_s": 1.0, "nees": 6.0,
+            "seconds": seconds, "used": False, "reason": reason, "fix_error_m": None, "error_m": error_m,
+            "sigma_m": sigma_m, "position_error_m": error_m, "velocity_error_m_s": 1.0, "nees": 6.0,
         }  # fmt: skip
 
     flights = [{"index": 0, "revolution_s": 100.0, "frames": [frame(0.0, 90e3, 30e3), frame(50.0, 90e3, 10e3)]}]
-    tracker = track_statistics(flights, 25e3)["tracker"]
-    assert (tracker["states"], tracker["far"], tracker["wrong"]) == (2, 2, 1)
+    statistics = track_statistics(flights, 25e3)
+    tracker = statistics["tracker"]
+    assert (tracker["states"], tracker["far"], tracker["wrong"], tracker["internal_errors"]) == (2, 2, 1, 0)
+    flights[0]["frames"].append(frame(75.0, None, None, f"{INTERNAL_ERROR}: IndexError"))
+    assert "1 internal errors" in track_table(track_statistics(flights, 25e3))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from orbit_worlds import (
@@ -22,14 +23,16 @@ from orbit_worlds import (
 )
 
 from onboard import Localizer, OrbitState, Tracker, TrackStatus
+from onboard.errors import INTERNAL_ERROR
 from onboard.expectation import Expectation, looks
 from onboard.fix import Status, Vertical, no_fix
-from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef
+from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef, unit_from_latlon
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.orbit_motion import propagate
 from onboard.orbit_places import FramePlaces, places_of
 from onboard.orbit_vote import OrbitVote, map_area_rad2
 from onboard.pose import PoseKnowledge
+from onboard.voting import Candidate
 from tests.look import look
 
 EVERY_S = 90.0
@@ -213,6 +216,29 @@ def test_weak_frames_do_not_unseat_an_orbit():
     assert error_m(found[-1], truth[-1]) < 30e3 and found[-1].status is TrackStatus.COASTING
 
 
+class Fragile(ToldLocalizer):
+    """Fails where a frame is None."""
+
+    def sight(self, frame, **told):
+        if frame is None:
+            raise ValueError("no frame")
+        return frame
+
+
+def test_one_fault_of_the_program_does_not_cost_the_orbit_and_two_in_a_row_do():
+    rng = np.random.default_rng(16)
+    frames = strong_frames(states(np.arange(9) * EVERY_S), rng)
+    for number in (3, 5, 6):
+        frames[number] = None
+    _, found = flown(frames, Tracker(Fragile()))
+    assert [state.status.value for state in found[2:]] == [
+        "TRACKING", "COASTING", "TRACKING", "COASTING", "SEARCHING", "SEARCHING", "TRACKING",
+    ]  # fmt: skip
+    assert all(state.reason.startswith(INTERNAL_ERROR) for state in (found[3], found[5], found[6]))
+    np.testing.assert_array_equal(found[3].position_ecef_m, found[2].position_ecef_m)
+    assert found[3].timestamp_ns == found[2].timestamp_ns and nothing_known(found[6])
+
+
 def test_prediction_for_another_time():
     rng = np.random.default_rng(11)
     tracker = Tracker(ToldLocalizer())
@@ -365,6 +391,21 @@ def test_rendered_frames_of_one_pass(localizer: Localizer, blue_marble: Path):
     assert error_m(last, truth) < 5e3
     assert np.linalg.norm(last.velocity_ecef_m_s - truth[3:]) < 30
     assert abs(last.mount_heading_deg - 120) < 3
+
+
+def test_a_frame_that_was_not_judged_is_not_looked_at_again(localizer: Localizer, blue_marble: Path):
+    """Some features, too few to look up, were once compared with what a look-up had found: nothing, and an error."""
+    lat, lon = 30.0, 5.0
+    frame = look(blue_marble, localizer.camera, lat, lon, 700e3, 0.0)
+    gap = frame[270:370, 270:370].copy()
+    frame = cv2.GaussianBlur(np.full_like(frame, 160) + np.arange(640, dtype=np.uint8)[:, None, None] // 16, (0, 0), 9)
+    frame[270:370, 270:370] = gap
+    seen = localizer.sight(frame)
+    assert seen.fix.status is Status.FEATURELESS and "features" in seen.fix.reason
+    here = Candidate(tuple(unit_from_latlon(lat, lon).tolist()), 0.0, 0)
+    assert [one.score for one in localizer.check(seen, [here])] == [0.0]
+    tracker = Tracker(localizer)
+    assert not tracker.update(frame, time_ns(0.0)).reason.startswith(INTERNAL_ERROR)
 
 
 class _AnyInclination:
