@@ -23,7 +23,7 @@ from onboard.orientation import OrientationNetwork
 from onboard.pack import open_pack
 from onboard.search import Search
 
-DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/results.md)
+DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/decisions.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
 _OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, known answer, array headers
 

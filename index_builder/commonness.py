@@ -2,7 +2,7 @@
 
 A landmark among many that are alike is the nearest of many a keypoint, and hardly ever the right one ("hubs":
 Radovanovic, Nanopoulos and Ivanovic, JMLR 2010): the ninth of a catalogue that lies densest had 38 % of the votes of
-photographs and 12 % of the right ones (docs/results.md).
+photographs and 12 % of the right ones (docs/decisions.md).
 """
 
 import faiss

@@ -9,7 +9,7 @@ from onboard.geodesy import EARTH_RADIUS_M, Array
 
 _COMMON_SHARE = 1 / 9  # of the landmarks evenly spread, that are left out where not all fit
 # Cells of this side keep their rarest landmarks, half as many as are in one in the mean: a coast or an island has
-# nothing that would replace them (docs/results.md).
+# nothing that would replace them (docs/decisions.md).
 _CELL_M = 100e3
 _KEPT_SHARE = 0.5
 

@@ -2,7 +2,7 @@
 
 A ridge, a coast or a river looks alike from one end to the other, and in a mirror, so that landmarks along it confirm
 each other at a wrong place as they do at the right one. Of 1,000 mirrored views the sixteen that showed most landmarks
-at a wrong place, 14 to 24, had all but six of them at most within half a patch of one line (docs/results.md).
+at a wrong place, 14 to 24, had all but six of them at most within half a patch of one line (docs/decisions.md).
 """
 
 import numpy as np

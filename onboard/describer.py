@@ -47,12 +47,12 @@ class RootSift:
     """RootSIFT (Arandjelovic and Zisserman, CVPR 2012) of the equalised luminance: nothing learned."""
 
     dim = 128
-    # Matches of a right place centre on 0.94, chance ones on 0.87 (docs/results.md).
+    # Matches of a right place centre on 0.94, chance ones on 0.87 (docs/decisions.md).
     likeness = (0.80, 0.94)
     runtime = f"RootSIFT of OpenCV {cv2.__version__}"
     refused: tuple[str, ...] = ()
     # Twice SIFT's usual support: seen from orbit the ground is flat, so that a wider neighbourhood only adds what tells
-    # one place from another (docs/results.md: a third more votes for the right place).
+    # one place from another (docs/decisions.md: a third more votes for the right place).
     _SUPPORT = 2.0
 
     def describe(

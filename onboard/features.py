@@ -37,10 +37,10 @@ class Features:
 
 
 # Of the contrast that local normalisation leaves. The fainter fifth of a frame's keypoints, down to 0.005, brings one
-# right match in a hundred (docs/results.md).
+# right match in a hundred (docs/decisions.md).
 _CONTRAST_THRESHOLD = 0.024
 _EDGE_THRESHOLD = 20.0
-# The finest keypoints repeat half as often between map and frame as all others (docs/results.md).
+# The finest keypoints repeat half as often between map and frame as all others (docs/decisions.md).
 _FINEST_PX = 2.0
 RIM_PX = 6  # a keypoint nearer to the edge of a frame's view describes the edge
 

@@ -2,7 +2,7 @@
 
 Where a landmark is, two things tell: its likeness around the place where it is expected, for every landmark, and a
 keypoint found there, for a few. Keypoints err each for itself; likenesses of neighbours err together, as haze and
-shadow draw them, so that they weigh little where there are keypoints (docs/results.md).
+shadow draw them, so that they weigh little where there are keypoints (docs/decisions.md).
 """
 
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ _GROWING, _MOST_ROUNDS = 1.05, 8
 # Where a patch reaches over the edge of the picture it is a mirror image, which draws what is measured inwards: a
 # picture that seems smaller, from higher up.
 _WHOLE_PX = PATCH_PX // 2
-# 1-sigma of a landmark placed by likeness: alone, and beside keypoints (chosen on simulated fixes, docs/results.md).
+# 1-sigma of a landmark placed by likeness: alone, and beside keypoints (chosen on simulated fixes, docs/decisions.md).
 _SIGMA_PX, _SIGMA_BESIDE_PX = 1.25, 2.0
 _KEYPOINT_REACH_PX = 2.0
 # Where many landmarks are recognised each is placed better, too: haze hides and displaces them alike. Their 1-sigma
-# falls with their number beyond so many, to this power (218 simulated fixes, docs/results.md).
+# falls with their number beyond so many, to this power (218 simulated fixes, docs/decisions.md).
 _MANY, _FALLS = 90, 0.35
 
 

@@ -16,7 +16,7 @@ from onboard.placement import Placement, fit_similarity
 
 FIRST_PX = 40.0  # radius of the first circle
 # Radii, and the least share of landmarks there that is recognised: right places showed 31, 14 and 6 % and more, most
-# wrong ones less (docs/results.md).
+# wrong ones less (docs/decisions.md).
 _CIRCLES = ((FIRST_PX, 0.25), (120.0, 0.1), (np.inf, 0.05))
 _LANDMARKS = 50  # looked for in a circle, evenly spread: enough for four numbers
 _FEWEST, _FEWEST_RECOGNISED = 6, 3

@@ -2,7 +2,7 @@
 
 Keypoints of a frame and of the map are seldom the same ones, but the ground is: described at the predicted place and
 angle, landmarks are recognised several times as often as by way of keypoints, and under a wrong placement they are not
-(docs/results.md; guided matching: Hartley and Zisserman, Multiple View Geometry, 2004, section 4.8).
+(docs/decisions.md; guided matching: Hartley and Zisserman, Multiple View Geometry, 2004, section 4.8).
 """
 
 from dataclasses import dataclass

@@ -171,7 +171,7 @@ class Localizer:
     @contextmanager
     def _looking(self) -> Iterator[None]:
         """One caller at a time. NumPy's BLAS gets one thread of the process: more of them wait for one another at every
-        product, and keep the cores from what comes between (docs/results.md). Faiss's threads, OpenMP's, stay.
+        product, and keep the cores from what comes between (docs/decisions.md). Faiss's threads, OpenMP's, stay.
         """
         with self._lock, self._blas.limit(limits=1):
             yield

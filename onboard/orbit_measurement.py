@@ -12,7 +12,7 @@ from onboard.orbit_vote import Track
 _ALTITUDE_SWING_M = 10e3
 # 1-sigma of an inclination beside the range that a mission names: 0.02 degrees are J2's, the rest is for missions that
 # name it not quite right. With 0.1 one that was wrong by a degree led to wrong orbits, with 0.3 to none
-# (docs/results.md).
+# (docs/decisions.md).
 _INCLINATION_SIGMA_RAD = np.radians(0.3)
 # A fit whose weighted squared residuals have a chance below one in ten thousand is no orbit.
 _NORMAL_QUANTILE = 3.72

@@ -15,7 +15,7 @@ from onboard.network import Network, OnnxNetwork
 from onboard.pack import Pack
 from onboard.patches import PATCH_PX, patches_at
 
-_AT_ONCE = 256  # patches described together; 512 take 35 MiB more and hardly less time (docs/results.md)
+_AT_ONCE = 256  # patches described together; 512 take 35 MiB more and hardly less time (docs/decisions.md)
 
 
 class PatchModel:

@@ -19,7 +19,7 @@ from onboard.voting import Candidate
 _AT_ONCE = 4  # candidates verified before asking whether that was enough
 # Log odds that a match is right: by the square of the descriptors' distance as a share of the farthest neighbour's
 # (Lowe's test, IJCV 2004, against the twentieth instead of the second), and by how likely the keypoint's direction is.
-# Logistic regression on simulated views (docs/results.md).
+# Logistic regression on simulated views (docs/decisions.md).
 _BY_RATIO, _BY_DIRECTION = -20.7, 0.56
 _LEAST_SQUARE = 1e-6
 

@@ -1,7 +1,7 @@
 """Recognition: a placement grown to the whole frame, its pose, and the landmarks that are recognised under it.
 
 What they weigh is what a fix is judged by: right places show tens to hundreds of their landmarks just where they must
-be, wrong ones by chance a few (docs/results.md).
+be, wrong ones by chance a few (docs/decisions.md).
 """
 
 from collections.abc import Sequence
@@ -36,10 +36,10 @@ from onboard.reversal import likelier
 from onboard.verification import REACH_PX, Consensus
 
 _SPOT_PX = 8.0  # landmarks within such a square are one witness
-_AGREEMENTS = 4  # the heaviest, that are looked at; a right one of two votes is not always first (docs/results.md)
+_AGREEMENTS = 4  # the heaviest, that are looked at; a right one of two votes is not always first (docs/decisions.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
 # Landmarks looked for at first, evenly spread. What shows fewer than promise something is not looked at further: right
-# places showed 21 and more, wrong ones 7 and fewer but for three of 36 (docs/results.md). Where they are not plenty,
+# places showed 21 and more, wrong ones 7 and fewer but for three of 36 (docs/decisions.md). Where they are not plenty,
 # all in view are looked for.
 _SAMPLE, _PROMISING, _PLENTY = 600, 8, 80
 # A pose that knows worse than that what was told, in the telling's sigmas, may be bent to it (onboard/reversal.py).

@@ -20,7 +20,7 @@ from onboard.pose import CREDIBLE_SIGMAS, Pose, contradiction
 from onboard.retake import retaken
 
 # The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant. Most
-# frames find the true side from straight above the strip (docs/results.md).
+# frames find the true side from straight above the strip (docs/decisions.md).
 _TURNS = (0.0, 1.0, 1.5, 2.0)
 _RETAKES = 2  # of a side: laid out anew for where it settled, it may settle farther on
 # A side is another one, not the same as vaguely seen, where it contradicts what was told by so much, or shows so many
@@ -32,7 +32,7 @@ Side = tuple[Scene, Expected, Measured]  # a frame as laid out, landmarks that i
 
 def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
     """``measured``, or another side of the frame that shows more landmarks; expected: all that the frame should
-    show. Of a sample the sides of weak frames show too few to tell them apart (docs/results.md)."""
+    show. Of a sample the sides of weak frames show too few to tell them apart (docs/decisions.md)."""
     best = scene, expected, measured
     if not len(measured.recognised):
         return best

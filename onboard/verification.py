@@ -1,7 +1,7 @@
 """The constrained consensus: around a candidate, frame and landmarks are matched again among themselves only.
 
 Every known constraint holds: ground offsets by rays, scale from the altitude, one common heading, inliers counted in
-distinct places. Measured on real frames this matters more than the feature (docs/results.md).
+distinct places. Measured on real frames this matters more than the feature (docs/decisions.md).
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from onboard.voting import BASE_PX, MAX_KEYPOINT_TURN_DEG, TOLERANCE_PX, Candida
 MAX_TURN_DEG = 15.0  # between a candidate's heading and the true one
 MAX_SCALE = 1.07  # what altitude and tilt leave open
 # How far a right match may lie from where a candidate predicts it, in pixels of the catalogue: of two matches
-# (photographs: off by 5 pixels and 1.6 degrees at most, docs/results.md), and of any.
+# (photographs: off by 5 pixels and 1.6 degrees at most, docs/decisions.md), and of any.
 VOTED_REACH_PX, REACH_PX = 20, 40
 _MAX_HYPOTHESES = 500
 

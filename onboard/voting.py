@@ -2,7 +2,7 @@
 
 A match alone proposes a place and a heading, and nearly all are wrong. Two wrong ones seldom hold each other's distance
 and direction: of seventeen thousand pairs of landmarks near enough to be in one view some seventy do, worldwide
-(docs/results.md). So pairs are looked at, and the likeliest are the candidates: right places need two matches, one of
+(docs/decisions.md). So pairs are looked at, and the likeliest are the candidates: right places need two matches, one of
 which may be far from likely where the other is.
 """
 
@@ -26,13 +26,13 @@ from onboard.matches import (
 BASE_PX = 30  # two keypoints nearer to one another tell no heading
 TOLERANCE_PX = 3
 MAX_KEYPOINT_TURN_DEG = 25.0  # between a frame's heading and the one that a keypoint's direction proposes
-# 1-sigma of the same: 5 degrees for right matches of photographs (docs/results.md), most of which are clear.
+# 1-sigma of the same: 5 degrees for right matches of photographs (docs/decisions.md), most of which are clear.
 _DIRECTION_SIGMA_DEG = 8.0
 # What a tilt of a degree or two, which nobody knows, does to distances, beside what the altitude leaves open.
 _TILT_SHARE = 0.01
 _LIKELIEST_PAIRS = 2000  # a clear frame has so many right ones
 # Of two matches the one is looked at with the other when their ranks by likelihood, multiplied, are at most this: the
-# likeliest with every other, the 1,400 likeliest with one another (docs/results.md).
+# likeliest with every other, the 1,400 likeliest with one another (docs/decisions.md).
 _RANKS = 2_000_000
 _PART = 400_000  # pairs looked at together, some ten megabytes wherever their landmarks lie
 

@@ -3,7 +3,7 @@
 
 A pose is known where the packaged pack, told the place or not, recognises landmarks there; the landmarks asked for are
 the pack's. They are described from the mosaic by the network asked about, product-quantized as in a pack, among
-those of other places. Simulated pairs held out say less: what rises on them may fall here (docs/results.md).
+those of other places. Simulated pairs held out say less: what rises on them may fall here (docs/decisions.md).
 """
 
 import argparse
