@@ -100,7 +100,7 @@ bench-sim: venv
 
 # Wrong fixes: frames that show nothing known, most of them hard; goes on where it stopped. The goal is 30,000 of them.
 INTEGRITY_FRAMES ?= 30000
-INTEGRITY_SEED ?= 2026
+INTEGRITY_SEED ?= 2038
 FLY_ISS = --mission index_builder/missions/iss-405km.yaml --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif
 bench-integrity: venv
 	$(BIN)/nadir sim run $(FLY_ISS) --scenario reject --frames 1050 --seed $(INTEGRITY_SEED) --out runs/integrity/reject
