@@ -137,8 +137,8 @@ class Tracker:
         return f"out of order: {late_s:.3f} s before the newest frame; not used"
 
     def _failed(self, reason: str, now: int) -> OrbitState:
-        """One frame that cannot be looked at does not cost the orbit; of two in a row the orbit may be the cause."""
-        if self._orbit is None or self._erred:
+        """One frame that cannot be looked at costs nothing that is known; of two in a row that may be the cause."""
+        if self._erred:
             self._forget()
             return searching(reason, now)
         self._erred = True
