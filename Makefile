@@ -98,7 +98,7 @@ bench-faults: venv
 bench-sim: venv
 	$(BIN)/python -m tests.bench_sim $(DATA)/mosaics/blue_marble_summer_30as.tif
 
-# Wrong fixes: frames that show nothing known, most of them hard; goes on where it stopped. The goal is 30,000 of them.
+# Wrong fixes: frames that show nothing known, most of them hard (about 2.5 hours); goes on where it stopped.
 INTEGRITY_FRAMES ?= 30000
 INTEGRITY_SEED ?= 2038
 FLY_ISS = --mission index_builder/missions/iss-405km.yaml --mosaic $(DATA)/mosaics/blue_marble_summer_30as.tif
