@@ -140,8 +140,10 @@ class Tracker:
         """One frame that cannot be looked at costs nothing that is known; of two in a row that may be the cause."""
         if self._erred:
             self._forget()
-            return searching(reason, now)
         self._erred = True
+        if self._orbit is None:
+            self._last = searching(reason, now)
+            return self._last
         return self._unchanged(reason)
 
     def _unchanged(self, reason: str) -> OrbitState:

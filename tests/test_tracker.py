@@ -239,6 +239,17 @@ def test_one_fault_of_the_program_does_not_cost_the_orbit_and_two_in_a_row_do():
     assert found[3].timestamp_ns == found[2].timestamp_ns and nothing_known(found[6])
 
 
+def test_a_fault_where_the_orbit_is_lost_leaves_nothing_known():
+    rng = np.random.default_rng(17)
+    tracker, _ = flown(strong_frames(states(np.arange(4) * EVERY_S), rng))
+    tracker._expectation = None  # what is asked next fails
+    lost = tracker.update(Sighting(no_fix(Status.NO_MATCH, "")), time_ns(20 * 3600.0), ALTITUDE_M)
+    late = tracker.update(Sighting(no_fix(Status.NO_MATCH, "")), time_ns(0.0), ALTITUDE_M)
+    for state in (lost, late):
+        assert state.status is TrackStatus.SEARCHING and nothing_known(state)
+    assert lost.reason.startswith(INTERNAL_ERROR) and "out of order" in late.reason
+
+
 def test_prediction_for_another_time():
     rng = np.random.default_rng(11)
     tracker = Tracker(ToldLocalizer())
@@ -410,9 +421,8 @@ def test_land_in_a_gap_of_haze_however_wide_is_no_fault(localizer: Localizer, bl
         seen.append((sighting.fix.status, score))
         assert not tracker.update(frame, time_ns(90.0 * number)).reason.startswith(INTERNAL_ERROR)
     assert not any(score for status, score in seen if status is Status.FEATURELESS)
-    assert (
-        [status for status, _ in seen].count(Status.FEATURELESS) > 2 and seen[-1][0] is Status.FIX and seen[-1][1] > 10
-    )
+    assert [status for status, _ in seen].count(Status.FEATURELESS) > 2
+    assert seen[-1][0] is Status.FIX and seen[-1][1] > 10
 
 
 class _AnyInclination:
