@@ -1,9 +1,16 @@
-"""An extended Kalman filter of one orbit: what a new position adds, and how much is forgotten on the way to it."""
+"""An extended Kalman filter of one orbit: what a new frame adds, and how much is forgotten on the way to it.
+
+Beside the orbit it holds the lean, what lasts of the camera's pointing error. A pose that its landmarks leave open is
+drawn towards the mission's pointing, the same way frame after frame, and no number of frames averages that out
+(colored measurement errors as states of their own: Bar-Shalom, Li and Kirubarajan 2001, 8.2).
+"""
+
+from dataclasses import replace
 
 import numpy as np
 
 from onboard.geodesy import Array
-from onboard.orbit_fit import Measurement, OrbitEstimate
+from onboard.orbit_fit import LEAN, Measurement, OrbitEstimate
 from onboard.orbit_motion import inertial_velocity, propagate_with_transition
 
 # Spectral density of the acceleration that the model leaves out, m²/s³. At 400 km the Earth's field beyond J2 (J3, J22)
@@ -11,10 +18,11 @@ from onboard.orbit_motion import inertial_velocity, propagate_with_transition
 # revolution by itself, and about 1 km along the track.
 ACCELERATION_DENSITY_M2_S3 = 2e-6
 
-# Quantiles of chi-squared at 0.9999, of 2 and 3 degrees of freedom: one right position in ten thousand is refused.
-GATE_2, GATE_3 = 18.42, 21.11
+# Quantile of chi-squared at 0.9999, of 2 degrees of freedom: one right position in ten thousand is refused.
+GATE_2 = 18.42
 _SPAN_S = 120.0  # over which the noise is added up as if nothing pulled: an eighth of a radian of a low orbit
-_LEAST_INFORMATION = 1e-12  # of a direction a measurement says nothing of: a sigma of 1000 km
+# How long the lasting part of a pointing error lasts: what heats and lights a satellite comes again every revolution.
+LEAN_LASTS_S = 5400.0
 
 
 def predict(estimate: OrbitEstimate, time_s: float) -> OrbitEstimate:
@@ -23,9 +31,13 @@ def predict(estimate: OrbitEstimate, time_s: float) -> OrbitEstimate:
     state, covariance = estimate.state, estimate.covariance
     spans = int(np.ceil(abs(seconds) / _SPAN_S))
     for _ in range(spans):
-        state, transition = propagate_with_transition(state, seconds / spans)
-        covariance = transition @ covariance @ transition.T + _process_noise(abs(seconds) / spans)
-    return OrbitEstimate(time_s, state, (covariance + covariance.T) / 2)
+        state, by_state = propagate_with_transition(state, seconds / spans)
+        kept = float(np.exp(-abs(seconds) / spans / LEAN_LASTS_S))
+        transition, noise = np.eye(8) * kept, np.eye(8) * (1 - kept**2)
+        transition[:6, :6], noise[:6, :6] = by_state, _process_noise(abs(seconds) / spans)
+        covariance = transition @ covariance @ transition.T + noise
+    lean = estimate.lean * np.exp(-abs(seconds) / LEAN_LASTS_S)
+    return OrbitEstimate(time_s, state, lean, (covariance + covariance.T) / 2)
 
 
 def bent(estimate: OrbitEstimate) -> OrbitEstimate:
@@ -39,33 +51,35 @@ def bent(estimate: OrbitEstimate) -> OrbitEstimate:
     radius, speed = float(np.linalg.norm(position)), float(np.linalg.norm(velocity))
     up, along = position / radius, velocity / speed
     drop = np.sqrt(3) * float(along @ estimate.covariance[:3, :3] @ along) / (2 * radius)
-    bend = np.zeros((6, 6))
+    bend = np.zeros((8, 8))
     bend[:3, :3] = drop**2 * np.outer(up, up)
-    bend[3:, 3:] = (drop * speed / radius) ** 2 * np.outer(along, along)
-    return OrbitEstimate(estimate.time_s, estimate.state, estimate.covariance + bend)
+    bend[3:6, 3:6] = (drop * speed / radius) ** 2 * np.outer(along, along)
+    return replace(estimate, covariance=estimate.covariance + bend)
 
 
 def distance2(estimate: OrbitEstimate, measurement: Measurement) -> float:
-    """Squared normalised innovation of a position at the estimate's moment: chi-squared with as many degrees of
-    freedom as the measurement has directions."""
-    off = measurement.position_ecef_m - estimate.state[:3]
-    estimate = bent(estimate)
-    noise = np.linalg.inv(measurement.information + _LEAST_INFORMATION * np.eye(3))
-    return float(off @ np.linalg.solve(estimate.covariance[:3, :3] + noise, off))
+    """Squared normalised innovation of a horizontal position at the estimate's moment: chi-squared with two degrees of
+    freedom."""
+    off = measurement.residual(estimate.state[:3], estimate.lean)[:2]
+    return float(off @ np.linalg.solve(_innovation(bent(estimate), measurement)[:2, :2], off))
 
 
 def update(estimate: OrbitEstimate, measurement: Measurement) -> OrbitEstimate:
-    """The estimate after a position at its moment. In Joseph's form, which keeps the covariance positive (Bar-Shalom,
-    Li and Kirubarajan 2001, 5.2.3-21)."""
+    """The estimate after a measurement of its moment. In Joseph's form, which keeps the covariance positive
+    (Bar-Shalom, Li and Kirubarajan 2001, 5.2.3-21)."""
     estimate = bent(estimate)
-    noise = np.linalg.inv(measurement.information + _LEAST_INFORMATION * np.eye(3))
-    seen = np.eye(3, 6)
-    innovation = estimate.covariance[:3, :3] + noise
-    gain = np.linalg.solve(innovation, estimate.covariance[:3]).T
-    state = estimate.state + gain @ (measurement.position_ecef_m - estimate.state[:3])
-    kept = np.eye(6) - gain @ seen
-    covariance = kept @ estimate.covariance @ kept.T + gain @ noise @ gain.T
-    return OrbitEstimate(estimate.time_s, state, (covariance + covariance.T) / 2)
+    seen = measurement.slope
+    gain = np.linalg.solve(_innovation(estimate, measurement), seen @ estimate.covariance).T
+    step = gain @ measurement.residual(estimate.state[:3], estimate.lean)
+    kept = np.eye(8) - gain @ seen
+    covariance = kept @ estimate.covariance @ kept.T + gain @ measurement.covariance @ gain.T
+    state, lean = estimate.state + step[:6], estimate.lean + step[LEAN]
+    return OrbitEstimate(estimate.time_s, state, lean, (covariance + covariance.T) / 2)
+
+
+def _innovation(estimate: OrbitEstimate, measurement: Measurement) -> Array:
+    """Covariance (4, 4) of the difference between a measurement and what is expected of it."""
+    return np.asarray(measurement.slope @ estimate.covariance @ measurement.slope.T + measurement.covariance)
 
 
 def _process_noise(span_s: float) -> Array:

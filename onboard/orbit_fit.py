@@ -17,7 +17,8 @@ from onboard.orbit_motion import (
 
 # 1-sigma of the eccentricity vector of a working low orbit, J2's own short-period part (1e-3) included.
 ECCENTRICITY_SIGMA = 2e-3
-PRIORS = 4  # residuals of what is known without a measurement
+PRIORS = 4  # residuals of what is known of an orbit without a measurement
+LEAN = slice(6, 8)  # of a covariance (8, 8)
 _ITERATIONS = 8
 _SETTLED_M = 1.0
 _LEAST_SINE = 1e-9  # over the equator inclination has no slope
@@ -25,21 +26,41 @@ _LEAST_SINE = 1e-9  # over the equator inclination has no slope
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """A position, ECEF metres (3,), and its information matrix (3, 3), 1/m², at ``time_s`` of the caller's clock.
+    """What a frame's pose says at ``time_s`` of the caller's clock: its horizontal position and its tilt.
 
-    The information may be singular: a frame says much of where the nadir is and little of the height."""
+    position_ecef_m (3,), metres; level (3, 2): north and east there, ECEF; tilt (2,): of the camera off the mission's
+    pointing, in sigmas of it; by_lean (4, 2): how much farther north and east (metres) and tilted (sigmas) a pose is
+    found for a unit of `OrbitEstimate.lean`; covariance (4, 4): of north, east and tilt, but for the lean."""
 
     time_s: float
     position_ecef_m: Array
-    information: Array
+    level: Array
+    tilt: Array
+    by_lean: Array
+    covariance: Array
+
+    def residual(self, position_ecef_m: Array, lean: Array) -> Array:
+        """North, east and tilt (4,) as measured, less what a position and a lean would lead to."""
+        off = np.concatenate([self.level.T @ (self.position_ecef_m - position_ecef_m), self.tilt])
+        return np.asarray(off - self.by_lean @ lean)
+
+    @property
+    def slope(self) -> Array:
+        """Derivative (4, 8) of what is measured by position, velocity and lean."""
+        slope = np.zeros((4, 8))
+        slope[:2, :3] = self.level.T
+        slope[:, LEAN] = self.by_lean
+        return slope
 
 
 @dataclass(frozen=True, eq=False)
 class OrbitEstimate:
-    """state (6,): ECEF position and velocity as seen from the turning Earth; covariance (6, 6), at ``time_s``."""
+    """state (6,): ECEF position and velocity as seen from the turning Earth; lean (2,): what lasts of the camera's
+    pointing error, in sigmas of the mission's pointing; covariance (8, 8) of both, at ``time_s``."""
 
     time_s: float
     state: Array
+    lean: Array
     covariance: Array
 
 
@@ -57,27 +78,32 @@ def fit_orbit(
     what is known of the orbit anyway.
     """
     last_s = max(measurement.time_s for measurement in measurements)
-    state = propagate(start.state, last_s - start.time_s)
+    state, lean = propagate(start.state, last_s - start.time_s), start.lean
     for _ in range(_ITERATIONS):
-        residual, slope = prior_residuals(state, radius_m, inclination_rad)
-        normal, gradient, cost = slope.T @ slope, slope.T @ residual, float(residual @ residual)
+        known, by_state = prior_residuals(state, radius_m, inclination_rad)
+        normal, gradient = np.eye(8), np.zeros(8)  # of the lean nothing is known but its sigma
+        normal[:6, :6] = by_state.T @ by_state
+        gradient[:6], gradient[LEAN] = -by_state.T @ known, -lean
+        cost = float(known @ known + lean @ lean)
         for measurement in measurements:
             there, transition = propagate_with_transition(state, measurement.time_s - last_s)
-            off = there[:3] - measurement.position_ecef_m
-            by_state = transition[:3]
-            normal += by_state.T @ measurement.information @ by_state
-            gradient += by_state.T @ measurement.information @ off
-            cost += float(off @ measurement.information @ off)
+            off = measurement.residual(there[:3], lean)
+            slope = measurement.slope
+            slope[:, :6] = slope[:, :6] @ transition
+            weighed = np.linalg.solve(measurement.covariance, np.column_stack([slope, off]))
+            normal += slope.T @ weighed[:, :8]
+            gradient += slope.T @ weighed[:, 8]
+            cost += float(off @ weighed[:, 8])
         try:
             covariance = np.linalg.inv(normal)
         except np.linalg.LinAlgError:
             return None
         step = covariance @ gradient
-        state = state - step
+        state, lean = state + step[:6], lean + step[LEAN]
         if not (np.isfinite(state).all() and 6e6 < np.linalg.norm(state[:3]) < 1e8):
             return None
         if np.linalg.norm(step[:3]) < _SETTLED_M:
-            return OrbitEstimate(last_s, state, (covariance + covariance.T) / 2), cost
+            return OrbitEstimate(last_s, state, lean, (covariance + covariance.T) / 2), cost
     return None
 
 
@@ -88,7 +114,7 @@ def circular_start(time_s: float, position_ecef_m: Array, way_inertial: Array) -
     along = way_inertial - up * (up @ way_inertial)
     velocity = along / np.linalg.norm(along) * np.sqrt(EARTH_GM_M3_S2 / radius)
     state = np.concatenate([position_ecef_m, earth_fixed_velocity(position_ecef_m, velocity)])
-    return OrbitEstimate(time_s, state, np.full((6, 6), np.nan))
+    return OrbitEstimate(time_s, state, np.zeros(2), np.full((8, 8), np.nan))
 
 
 def prior_residuals(

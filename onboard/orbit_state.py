@@ -87,7 +87,7 @@ def state_of(
         position,
         velocity,
         inertial_velocity(position, velocity),
-        estimate.covariance.copy(),
+        estimate.covariance[:6, :6].copy(),
         lat,
         lon,
         altitude,

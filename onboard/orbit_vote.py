@@ -65,10 +65,11 @@ class OrbitVote:
         return min(1.0, area_rad2 / self._area_rad2) * 2 * HEADING_GATE_DEG / 360
 
     def best_track(
-        self, newest: FramePlaces, earlier: Sequence[FramePlaces], altitude_m: tuple[float, float]
+        self, newest: FramePlaces, earlier: Sequence[FramePlaces], altitude_m: tuple[float, float], frames: int = 0
     ) -> Track | None:
         """The least likely agreement by chance between places of the newest frame and of earlier ones; None when there
-        is none at all. Whether to believe it is for `Track.chance` to say."""
+        is none at all. Whether to believe it is for `Track.chance` to say. frames: from how many, the newest among
+        them, these were chosen for their places; 0: they are all."""
         earlier = [frame for frame in earlier if frame.places and frame.time_s < newest.time_s]
         if not earlier or not newest.places:
             return None
@@ -83,7 +84,7 @@ class OrbitVote:
         ]
         # What shares its ground with others is found out for the likeliest only: it takes time.
         agreements.sort(key=lambda agreement: agreement.promise)
-        tracks = [self._weighed(agreement, len(earlier) + 1) for agreement in agreements[:_WEIGHED]]
+        tracks = [self._weighed(agreement, max(frames, len(earlier) + 1)) for agreement in agreements[:_WEIGHED]]
         return min(filter(None, tracks), key=lambda track: track.chance, default=None)
 
     def _partners(self, place: Place, table: "_Table", rate: float, doubt: float) -> NDArray[np.int64]:

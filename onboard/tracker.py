@@ -1,7 +1,6 @@
 """Frames of one pass in, orbit state out: search, vote, filter, coast, recover."""
 
 import operator
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -18,13 +17,14 @@ from onboard.landmarks import Catalogue
 from onboard.mission import Mission
 from onboard.orbit_filter import GATE_2, distance2, predict, update
 from onboard.orbit_fit import OrbitEstimate
-from onboard.orbit_measurement import measurement_of, orbit_through
+from onboard.orbit_measurement import measurement_of, orbit_through, seen_anew
 from onboard.orbit_motion import inertial_velocity
 from onboard.orbit_places import FramePlaces, Place, heading_of, places_of, turn_deg
 from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching, state_of
 from onboard.orbit_vote import HEADING_GATE_DEG, OrbitVote, map_area_rad2
+from onboard.orbit_window import VoteWindow
+from onboard.pose import PoseKnowledge
 
-_WINDOW_S, _WINDOW_FRAMES = 1200.0, 40  # within which frames vote together: a fifth of a revolution
 _LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
 _LONGEST_GAP_S = 86400.0
 _CLOCK_SET_BACK_FRAMES = 3  # so many frames in order among themselves, all before the newest: the clock was set back
@@ -55,6 +55,7 @@ class _Orbit:
     estimate: OrbitEstimate
     mount_deg: float
     frames_used: int
+    used_s: float  # when the newest of these was taken
     chance: float
 
 
@@ -70,6 +71,7 @@ class Tracker:
         mission, acceptance, landmarks = localizer.mission, localizer.agreement_acceptance, localizer.catalogue.unit
         self._limit = acceptance.limit
         self._vote = OrbitVote(map_area_rad2(landmarks), mission.orbit.inclination_deg, acceptance)
+        self._window = VoteWindow(self._vote)
         self._expectation = Expectation(localizer, landmarks, acceptance.limit)
         self._forget()
 
@@ -116,7 +118,7 @@ class Tracker:
         self._orbit: _Orbit | None = None
         self._epoch_ns: int | None = None
         self._newest_ns: int | None = None
-        self._window: deque[FramePlaces] = deque(maxlen=_WINDOW_FRAMES)
+        self._window.clear()
         self._refused: list[int] = []
         self._erred = False
         self._last = searching("no frame yet", None)
@@ -192,38 +194,43 @@ class Tracker:
         """Use the frame if it shows the predicted place; how it did, empty if it did not."""
         orbit = self._orbit
         assert orbit is not None
-        estimate, fix = orbit.estimate, sighting.fix
+        estimate, fix, known = orbit.estimate, sighting.fix, sighting.known
+        if known is None:
+            return ""  # not judged
         expected_deg = _track_deg(estimate) + orbit.mount_deg
         if fix.status is Status.FIX:
             own = _of_fix(places, fix).hypothesis
-            return self._use(own, "a fix of its own") if self._gated(own) else ""
+            return self._use(own, known, "a fix of its own") if self._gated(own, known) else ""
         # A place that the whole Earth voted for, where one place in so many was expected.
         spread = estimate.covariance[:3, :3]
         for place in places:
-            if self._gated(place.hypothesis) and turn_deg(place.heading_deg, expected_deg) < HEADING_GATE_DEG:
+            if self._gated(place.hypothesis, known) and turn_deg(place.heading_deg, expected_deg) < HEADING_GATE_DEG:
                 seen = horizontal_covariance(estimate.state[:3], spread) + place.sigma_m**2 * np.eye(2)
                 gate_rad2 = np.pi * GATE_2 * float(np.sqrt(np.linalg.det(seen))) / EARTH_RADIUS_M**2
                 if place.rarity * self._vote.share_of_map(gate_rad2) <= self._limit:
-                    return self._use(place.hypothesis, "one of its places lies where it was expected")
+                    return self._use(place.hypothesis, known, "one of its places lies where it was expected")
         best = self._expectation.look(sighting, estimate.state[:3], spread, expected_deg)
-        if best is None or not self._gated(best):
+        if best is None or not self._gated(best, known):
             return ""
         if turn_deg(heading_of(best), expected_deg) > HEADING_GATE_DEG:
             return ""
-        return self._use(best, "recognised where it was expected")
+        return self._use(best, known, "recognised where it was expected")
 
-    def _gated(self, hypothesis: Hypothesis) -> bool:
+    def _gated(self, hypothesis: Hypothesis, known: PoseKnowledge) -> bool:
         assert self._orbit is not None
-        measurement = measurement_of(hypothesis, self._orbit.estimate.time_s)
+        measurement = measurement_of(hypothesis, known, self._orbit.estimate.time_s)
         return distance2(self._orbit.estimate, measurement) < GATE_2
 
-    def _use(self, hypothesis: Hypothesis, how: str) -> str:
+    def _use(self, hypothesis: Hypothesis, known: PoseKnowledge, how: str) -> str:
         orbit = self._orbit
         assert orbit is not None
-        estimate = update(orbit.estimate, measurement_of(hypothesis, orbit.estimate.time_s))
+        now_s = orbit.estimate.time_s
+        measurement = seen_anew(measurement_of(hypothesis, known, now_s), now_s - orbit.used_s)
+        estimate = update(orbit.estimate, measurement)
         turn = (heading_of(hypothesis) - _track_deg(estimate) - orbit.mount_deg + 180) % 360 - 180
         mount = float(orbit.mount_deg + _MOUNT_GAIN * turn) % 360
-        self._orbit = replace(orbit, estimate=estimate, mount_deg=mount, frames_used=orbit.frames_used + 1)
+        frames = orbit.frames_used + 1
+        self._orbit = replace(orbit, estimate=estimate, mount_deg=mount, frames_used=frames, used_s=now_s)
         self._window.clear()
         return how
 
@@ -236,22 +243,18 @@ class Tracker:
             return ""
         if self._orbit is not None:
             newest = FramePlaces(newest.time_s, (_of_fix(newest.places, sighting.fix),))
-        while self._window and newest.time_s - self._window[0].time_s > _WINDOW_S:
-            self._window.popleft()
         known = sighting.known
-        track = None
-        if known is not None:
-            altitude = (known.altitude_m, known.altitude_sigma_m)
-            track = self._vote.best_track(newest, self._window, altitude)
-        self._window.append(newest)
-        if track is None or known is None or track.chance > self._limit:
+        if known is None:
+            return ""
+        track = self._window.best_track(newest, (known.altitude_m, known.altitude_sigma_m))
+        if track is None or track.chance > self._limit:
             return ""
         inclination_deg = self._localizer.mission.orbit.inclination_deg
-        estimate = orbit_through(track, (known.altitude_m, known.altitude_sigma_m), inclination_deg)
+        estimate = orbit_through(track, known, inclination_deg)
         if estimate is None:
             return ""
         again = "found again" if self._orbit is not None else "found"
-        self._orbit = _Orbit(estimate, float(track.mount_deg), len(track.members), track.chance)
+        self._orbit = _Orbit(estimate, float(track.mount_deg), len(track.members), estimate.time_s, track.chance)
         self._window.clear()
         return f"orbit {again} by {len(track.members)} frames together"
 

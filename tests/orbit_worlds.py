@@ -1,7 +1,9 @@
 """Flights and places made of formulae, for tests of the tracker, and a runtime that says what it is told."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 
 from onboard.acceptance import Acceptance
@@ -64,6 +66,32 @@ def right_place(state, score, rng, sigma_m=3e3, mount_deg=MOUNT_DEG):
     return place(state[:3] + off, heading_deg(state, mount_deg), score, rng, sigma_m)
 
 
+POINTING_SIGMA_RAD = np.radians(0.5)
+KNOWN = PoseKnowledge(*ALTITUDE_M, POINTING_SIGMA_RAD)
+
+
+def leaning_place(state, tilt_rad, score, rng):
+    """The true place as a tilted camera (tilt_rad (2,), in camera axes) finds it that takes itself for a level one:
+    landmarks tell to 300 m what its axis meets, and the tilt worse than the mission does. As `solve_pose` would."""
+    lat, lon, height = (float(value) for value in geodetic_from_ecef(state[:3]))
+    heading = heading_deg(state)
+    to_camera = ecef_from_nadir_camera(lat, lon, heading)[:, :2].T @ ecef_from_ned(lat, lon)[:, :2]
+    axis_by_y = np.hstack([np.eye(2), -height * to_camera.T])  # what the axis meets, by north, east and tilt
+    rows = np.vstack([axis_by_y / 300.0, np.eye(4)[2:] / (2 * POINTING_SIGMA_RAD)])
+    told = np.eye(4)[2:] / POINTING_SIGMA_RAD
+    covariance = np.linalg.inv(rows.T @ rows + told.T @ told)
+    truth = np.array([0.0, 0.0, *tilt_rad])
+    y = covariance @ rows.T @ (rows @ truth + rng.normal(size=4))
+    position = state[:3] + ecef_from_ned(lat, lon)[:, :2] @ y[:2]
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
+    turned = np.array([[0.0, 1.0], [-1.0, 0.0], [0.0, 0.0]])  # about the camera's axes, by tilt
+    rotation = ecef_from_nadir_camera(lat, lon, heading) @ cv2.Rodrigues(turned @ y[2:])[0]
+    by_y = np.zeros((6, 4))
+    by_y[:2, :2], by_y[3:, 2:] = np.eye(2), turned
+    pose = Pose(position, rotation, by_y @ covariance @ by_y.T + np.diag([0, 0, 5e3**2, 0, 0, 1e-4]))
+    return replace(place(position, heading, score, rng), pose=pose)
+
+
 def wrong_places(count, rng, best=WEAK + 1):
     """Places anywhere, facing anywhere."""
     lats, lons = np.degrees(np.arcsin(rng.uniform(-0.9, 0.9, count))), rng.uniform(-180, 180, count)
@@ -77,7 +105,7 @@ def wrong_places(count, rng, best=WEAK + 1):
 def sighting(hypotheses, altitude_m=ALTITUDE_M):
     """What a runtime that is told this altitude makes of a frame with these places."""
     ordered = tuple(sorted(hypotheses, key=lambda one: -one.score))
-    knowledge = PoseKnowledge(*altitude_m, np.radians(0.5))
+    knowledge = PoseKnowledge(*altitude_m, POINTING_SIGMA_RAD)
     if not ordered or not ACCEPTANCE.accepts(ordered[0].score):
         return Sighting(no_fix(Status.NO_MATCH, "nothing good enough"), ordered, known=knowledge)
     position = ordered[0].pose.position_ecef_m

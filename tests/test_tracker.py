@@ -31,6 +31,7 @@ from onboard.hypothesis import Hypothesis, Sighting
 from onboard.orbit_motion import propagate
 from onboard.orbit_places import FramePlaces, places_of
 from onboard.orbit_vote import OrbitVote, map_area_rad2
+from onboard.orbit_window import VoteWindow
 from onboard.pose import PoseKnowledge
 from onboard.voting import Candidate
 from tests.look import look
@@ -87,6 +88,40 @@ def test_two_fixes_give_an_orbit_and_one_does_not():
     assert [state.status for state in found] == [TrackStatus.SEARCHING, TrackStatus.TRACKING]
     assert found[0].fix and found[1].fix  # what each frame says alone is handed through
     assert found[1].timestamp_ns == time_ns(EVERY_S)
+
+
+def test_a_camera_may_take_ten_frames_a_second():
+    """Forty frames of it span four seconds, in which nothing has moved far enough to tell an orbit."""
+    rng = np.random.default_rng(22)
+    times = np.arange(250) * 0.1
+    truth = states(times)
+    tracker = Tracker(ToldLocalizer())
+    found = [
+        tracker.update(one, time_ns(time), ALTITUDE_M)
+        for one, time in zip(strong_frames(truth, rng), times, strict=True)
+    ]
+    assert found[-1] and error_m(found[-1], truth[-1]) < 10e3
+
+
+def test_the_window_keeps_the_best_of_every_half_minute():
+    rng = np.random.default_rng(23)
+    vote = OrbitVote(map_area_rad2(ToldLocalizer().catalogue.unit), (0.0, 180.0), ACCEPTANCE)
+    window, told = VoteWindow(vote), []
+    vote.best_track = lambda newest, earlier, altitude_m, frames: told.append((list(earlier), frames))
+    for second in range(1500):
+        score = STRONG if second % 30 == 7 else WEAK
+        window.best_track(
+            FramePlaces(float(second), places_of([right_place(first_state(), score, rng)], ACCEPTANCE)), ALTITUDE_M
+        )
+    earlier, frames = told[-1]
+    assert len(earlier) == 40 and frames == 1201  # every frame was a try, kept or not
+    times = [frame.time_s for frame in earlier]
+    assert times == sorted(times) and times[0] >= 299
+    assert set(np.arange(307.0, 1490.0, 30.0)) - set(times) == set()  # all that were better than their neighbours
+    window.clear()
+    window.best_track(FramePlaces(1600.0, ()), ALTITUDE_M)
+    window.best_track(FramePlaces(1601.0, earlier[0].places), ALTITUDE_M)
+    assert told[-1] == ([], 1)
 
 
 def test_the_earth_turns_between_two_fixes():
