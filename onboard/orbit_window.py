@@ -1,6 +1,7 @@
 """The frames that vote together for an orbit: those of the last minutes, however many a camera takes."""
 
 from collections import deque
+from itertools import pairwise
 
 from onboard.orbit_places import FramePlaces
 from onboard.orbit_vote import OrbitVote, Track
@@ -38,6 +39,5 @@ class VoteWindow:
 
     def _thin(self) -> None:
         """Of the two frames that follow one another soonest the one goes whose best place is the commoner."""
-        pairs = zip(self._frames[:-1], self._frames[1:], strict=True)
-        soonest = min(pairs, key=lambda pair: pair[1].time_s - pair[0].time_s)
+        soonest = min(pairwise(self._frames), key=lambda pair: pair[1].time_s - pair[0].time_s)
         self._frames.remove(max(soonest, key=lambda frame: frame.places[0].rarity))

@@ -63,7 +63,8 @@ class Tracker:
     """Follows one satellite through the frames of a pass, a revolution, or days. Not for several threads.
 
     The spacecraft's clock must run evenly; what it is set to does not matter. The camera must look near the nadir
-    and be held alike along the track (heading less direction of flight constant within HEADING_GATE_DEG).
+    and be held alike along the track (heading less direction of flight constant within HEADING_GATE_DEG). It may take
+    frames as often as it likes: what shows the same ground is not taken for news.
     """
 
     def __init__(self, localizer: Sighter) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -265,6 +266,22 @@ def test_random_orbits_differ_and_their_revolutions_are_as_long_as_kepler_says()
         lat, lon, _ = geodetic_from_ecef(np.array([first, later]))
         turned = lon[0] - flight.revolution_s / 86164 * 360  # the Earth has turned below
         assert distance_m(lat[0], turned, lat[1], lon[1]) < 150e3
+
+
+def test_weather_lasts_for_a_thousand_kilometres_of_the_way():
+    shots = draw_orbits(MISSION, 2, 0.3, 20.0, seed=3).shots()
+    for flight in (0, 1):
+        flown = [shot for shot in shots if shot.flight == flight]
+        seeds = [shot.look.cloud_seed for shot in flown]
+        starts = [i for i, seed in enumerate(seeds) if i == 0 or seed != seeds[i - 1]]
+        assert len(set(seeds)) == len(starts) > 8  # none comes again
+        places = [(flown[i].lat_deg, flown[i].lon_deg) for i in starts]
+        ways = [float(distance_m(*a, *b)) for a, b in pairwise(places)]
+        assert min(ways) > 850e3 and max(ways) < 1200e3
+        anchors = {(shot.look.anchor_lat_deg, shot.look.anchor_lon_deg) for shot in flown}
+        assert len(anchors) == len(starts)  # the same clouds where frames overlap
+    rare = draw_orbits(MISSION, 1, 1.0, 200.0, seed=3).shots()
+    assert len({shot.look.cloud_seed for shot in rare}) == len(rare)
 
 
 def test_a_wish_that_no_place_meets_is_named(monkeypatch):
