@@ -217,7 +217,7 @@ def test_a_known_inclination_tells_where_two_near_places_lead():
 
 
 def test_frames_that_follow_at_once_count_as_one():
-    """A second of ten frames a second, all off by the same kilometre as they see the same ground."""
+    """Four seconds of ten frames a second, all off by the same kilometre as they see the same ground."""
     rng = np.random.default_rng(13)
     truth, estimate = _fitted(rng, np.arange(3) * 60.0, 3e3)
     one = measurement_of(right_place(truth, 20.0, rng, 1e3), KNOWN, estimate.time_s)
