@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onboard.geodesy import Array
+from onboard.geodesy import Array, ecef_from_ned, geodetic_from_ecef
 from onboard.orbit_motion import (
     EARTH_GM_M3_S2,
     SPIN_RAD_S,
@@ -17,10 +17,10 @@ from onboard.orbit_motion import (
 
 # 1-sigma of the eccentricity vector of a working low orbit, J2's own short-period part (1e-3) included.
 ECCENTRICITY_SIGMA = 2e-3
-PRIORS = 4  # residuals of what is known of an orbit without a measurement
+PRIORS = 4  # residuals of what is known of any orbit without a measurement
 LEAN = slice(6, 8)  # of a covariance (8, 8)
 _ITERATIONS = 8
-_SETTLED_M = 1.0
+_SETTLED_M, _SETTLED_M_S = 1.0, 0.1
 _LEAST_SINE = 1e-9  # over the equator inclination has no slope
 
 
@@ -69,18 +69,19 @@ def fit_orbit(
     measurements: Sequence[Measurement],
     radius_m: tuple[float, float],
     inclination_rad: tuple[float, float],
+    track_rad: tuple[float, float] | None = None,
 ) -> tuple[OrbitEstimate, float] | None:
     """The orbit through ``measurements``, at their last moment, and the weighted sum of its squared residuals; None
     when the iteration does not settle.
 
     start: a rough state at the last moment (its covariance is not used). radius_m: distance from the Earth's centre
-    at that moment and its sigma; inclination_rad: and its. Gauss-Newton; beside the measurements, `prior_residuals` say
-    what is known of the orbit anyway.
+    at that moment and its sigma; inclination_rad, track_rad: and theirs, the latter as in `prior_residuals`, which say
+    what is known of the orbit beside the measurements. Gauss-Newton.
     """
     last_s = max(measurement.time_s for measurement in measurements)
     state, lean = propagate(start.state, last_s - start.time_s), start.lean
     for _ in range(_ITERATIONS):
-        known, by_state = prior_residuals(state, radius_m, inclination_rad)
+        known, by_state = prior_residuals(state, radius_m, inclination_rad, track_rad)
         normal, gradient = np.eye(8), np.zeros(8)  # of the lean nothing is known but its sigma
         normal[:6, :6] = by_state.T @ by_state
         gradient[:6], gradient[LEAN] = -by_state.T @ known, -lean
@@ -102,7 +103,7 @@ def fit_orbit(
         state, lean = state + step[:6], lean + step[LEAN]
         if not (np.isfinite(state).all() and 6e6 < np.linalg.norm(state[:3]) < 1e8):
             return None
-        if np.linalg.norm(step[:3]) < _SETTLED_M:
+        if np.linalg.norm(step[:3]) < _SETTLED_M and np.linalg.norm(step[3:6]) < _SETTLED_M_S:
             return OrbitEstimate(last_s, state, lean, (covariance + covariance.T) / 2), cost
     return None
 
@@ -118,11 +119,15 @@ def circular_start(time_s: float, position_ecef_m: Array, way_inertial: Array) -
 
 
 def prior_residuals(
-    state: Array, radius_m: tuple[float, float], inclination_rad: tuple[float, float]
+    state: Array,
+    radius_m: tuple[float, float],
+    inclination_rad: tuple[float, float],
+    track_rad: tuple[float, float] | None = None,
 ) -> tuple[Array, Array]:
     """Residuals (PRIORS,) in sigmas, and their derivatives (PRIORS, 6), of a state (6,) that should be nearly on a
     circle of a radius (value and sigma): its radius, its radial speed, which should be zero, and its speed along the
-    track, which should be a circle's, to ECCENTRICITY_SIGMA each; and of its inclination (value and sigma).
+    track, which should be a circle's, to ECCENTRICITY_SIGMA each; and of its inclination (value and sigma). One more
+    where the azimuth of its inertial velocity is known (track_rad, value and sigma).
     """
     position = state[:3]
     velocity = inertial_velocity(position, state[3:])
@@ -144,7 +149,7 @@ def prior_residuals(
         ]
     )
     by_momentum = -(np.array([0.0, 0.0, 1.0]) - cosine * momentum / moment) / (moment * sine)
-    by_inertial = np.zeros((PRIORS, 6))
+    by_inertial = np.zeros((PRIORS if track_rad is None else PRIORS + 1, 6))
     by_inertial[0, :3] = up / radius_m[1]
     by_inertial[1, :3] = (velocity - up * (up @ velocity)) / radius / sigma
     by_inertial[1, 3:] = up / sigma
@@ -152,6 +157,14 @@ def prior_residuals(
     by_inertial[2, 3:] = velocity / speed / sigma
     by_inertial[3, :3] = np.cross(velocity, by_momentum) / inclination_rad[1]
     by_inertial[3, 3:] = np.cross(by_momentum, position) / inclination_rad[1]
+    if track_rad is not None:
+        lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
+        level = ecef_from_ned(lat, lon)[:, :2]
+        north, east = level.T @ velocity
+        off = (np.arctan2(east, north) - track_rad[0] + np.pi) % (2 * np.pi) - np.pi
+        residual = np.append(residual, off / track_rad[1])
+        # By the position it hardly changes: north itself turns by a twentieth of a degree in five kilometres.
+        by_inertial[4, 3:] = level @ (-east, north) / (north**2 + east**2) / track_rad[1]
     slope = by_inertial.copy()
     slope[:, :3] += by_inertial[:, 3:] @ SPIN_RAD_S  # the inertial velocity depends on the position
     return residual, slope

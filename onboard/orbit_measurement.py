@@ -1,13 +1,15 @@
 """From what a frame shows to what it says of the orbit."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from onboard.geodesy import ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef
+from onboard.geodesy import Array, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef, latlon_from_unit
 from onboard.ground_plane import level_from_cam
 from onboard.hypothesis import Hypothesis
 from onboard.orbit_fit import PRIORS, Measurement, OrbitEstimate, circular_start, fit_orbit
+from onboard.orbit_places import Place
 from onboard.orbit_vote import Track
 from onboard.pose import PoseKnowledge
 
@@ -18,6 +20,9 @@ _ALTITUDE_SWING_M = 10e3
 # name it not quite right. With 0.1 one that was wrong by a degree led to wrong orbits, with 0.3 to none
 # (docs/decisions.md).
 _INCLINATION_SIGMA_RAD = np.radians(0.3)
+# Of a camera's heading along the track as somebody tells it. One held along the track on the ground, which the turning
+# Earth bends, swings by 4 degrees to either side of the inertial one that the filter flies.
+MOUNT_SIGMA_DEG = 3.0
 # Frames 2 seconds apart do not yet err alike, frames 1 second apart do (docs/decisions.md).
 _ANEW_S = 4.0
 _LEAST_VARIANCE = (1.0, 1.0, 1e-6, 1e-6)  # of metres and sigmas: what keeps a matrix invertible
@@ -66,20 +71,46 @@ def orbit_through(track: Track, known: PoseKnowledge, inclination_deg: tuple[flo
 
     known: what every frame was told; inclination_deg: the range that the mission names.
     """
-    time_s, last = track.members[-1]
+    last = track.members[-1][1]
+    return _orbit_along(np.cross(track.normal, last.unit), track.members, known, inclination_deg)
+
+
+def orbit_of_one(
+    time_s: float, place: Place, mount_deg: float, known: PoseKnowledge, inclination_deg: tuple[float, float]
+) -> OrbitEstimate | None:
+    """The orbit of a satellite at one place whose camera is mounted so along the track, `MOUNT_SIGMA_DEG` give or take;
+    None where that and the inclination contradict one another. As in `orbit_through`."""
+    track_rad = np.radians(place.heading_deg - mount_deg)
+    lat, lon = latlon_from_unit(place.unit)
+    way = ecef_from_ned(float(lat), float(lon))[:, :2] @ (np.cos(track_rad), np.sin(track_rad))
+    towards = float(track_rad), float(np.radians(MOUNT_SIGMA_DEG))
+    return _orbit_along(way, ((time_s, place),), known, inclination_deg, towards)
+
+
+def _orbit_along(
+    way: Array,
+    members: Sequence[tuple[float, Place]],
+    known: PoseKnowledge,
+    inclination_deg: tuple[float, float],
+    track_rad: tuple[float, float] | None = None,
+) -> OrbitEstimate | None:
+    """The orbit of places in order of time, the last of which is passed in a direction (3,) of the inertial axes of its
+    moment, roughly."""
+    time_s, last = members[-1]
     pose = last.hypothesis.pose
     assert pose is not None
     lat, lon, _ = geodetic_from_ecef(pose.position_ecef_m)
     position = ecef_from_geodetic(lat, lon, known.altitude_m)
-    start = circular_start(time_s, position, np.cross(track.normal, position))
-    measurements = [measurement_of(place.hypothesis, known, moment) for moment, place in track.members]
+    measurements = [measurement_of(place.hypothesis, known, moment) for moment, place in members]
     radius = float(np.linalg.norm(position)), float(np.hypot(known.altitude_sigma_m, _ALTITUDE_SWING_M))
-    fitted = fit_orbit(start, measurements, radius, _inclination_rad(inclination_deg))
+    start = circular_start(time_s, position, way)
+    fitted = fit_orbit(start, measurements, radius, _inclination_rad(inclination_deg), track_rad)
     if fitted is None:
         return None
     estimate, cost = fitted
     # Four numbers a measurement and two that are known of the lean, for eight unknowns.
-    return estimate if cost < _chi2_limit(4 * len(measurements) + PRIORS + 2 - 8) else None
+    priors = PRIORS if track_rad is None else PRIORS + 1
+    return estimate if cost < _chi2_limit(4 * len(measurements) + priors + 2 - 8) else None
 
 
 def _inclination_rad(span_deg: tuple[float, float]) -> tuple[float, float]:

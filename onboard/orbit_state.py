@@ -37,7 +37,8 @@ class OrbitState:
     lat_deg, lon_deg, altitude_m: geodetic WGS84 nadir point and height; sigma_m: of the nadir point, along its worst
     direction; mount_heading_deg: azimuth of the image's up direction less that of the inertial velocity;
     frames_used: since the orbit was found; false_track_probability: that frames showing nothing known, but for one,
-    would have agreed on an orbit as these did when it was found; fix: what the frame said alone, None for a prediction.
+    would have agreed on an orbit as these did when it was found (of an orbit begun with one fix: that fix's own);
+    fix: what the frame said alone, None for a prediction.
     """
 
     status: TrackStatus

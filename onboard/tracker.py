@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from onboard.acceptance import Acceptance
-from onboard.errors import INTERNAL_ERROR
+from onboard.errors import INTERNAL_ERROR, UsageError
 from onboard.expectation import Checker, Expectation
 from onboard.fix import Fix, Status
 from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, geodetic_from_ecef, horizontal_covariance
@@ -17,7 +17,7 @@ from onboard.landmarks import Catalogue
 from onboard.mission import Mission
 from onboard.orbit_filter import GATE_2, distance2, predict, update
 from onboard.orbit_fit import OrbitEstimate
-from onboard.orbit_measurement import measurement_of, orbit_through, seen_anew
+from onboard.orbit_measurement import measurement_of, orbit_of_one, orbit_through, seen_anew
 from onboard.orbit_motion import inertial_velocity
 from onboard.orbit_places import FramePlaces, Place, heading_of, places_of, turn_deg
 from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching, state_of
@@ -65,10 +65,15 @@ class Tracker:
     The spacecraft's clock must run evenly; what it is set to does not matter. The camera must look near the nadir
     and be held alike along the track (heading less direction of flight constant within HEADING_GATE_DEG). It may take
     frames as often as it likes: what shows the same ground is not taken for news.
+
+    mount_heading_deg: azimuth of the image's up direction less that of flight, if it is known to a few degrees: then
+    the first fix is an orbit, where otherwise it takes two frames. Raises UsageError when it is no number.
     """
 
-    def __init__(self, localizer: Sighter) -> None:
-        self._localizer = localizer
+    def __init__(self, localizer: Sighter, mount_heading_deg: float | None = None) -> None:
+        if mount_heading_deg is not None and not np.isfinite(mount_heading_deg):
+            raise UsageError(f"mount_heading_deg is {mount_heading_deg}: give degrees, or None where nobody knows")
+        self._localizer, self._mount_deg = localizer, mount_heading_deg
         mission, acceptance, landmarks = localizer.mission, localizer.agreement_acceptance, localizer.catalogue.unit
         self._limit = acceptance.limit
         self._vote = OrbitVote(map_area_rad2(landmarks), mission.orbit.inclination_deg, acceptance)
@@ -248,16 +253,29 @@ class Tracker:
         if known is None:
             return ""
         track = self._window.best_track(newest, (known.altitude_m, known.altitude_sigma_m))
-        if track is None or track.chance > self._limit:
-            return ""
+        if track is not None and track.chance <= self._limit:
+            estimate = orbit_through(track, known, self._localizer.mission.orbit.inclination_deg)
+            if estimate is not None:
+                again = "found again" if self._orbit is not None else "found"
+                frames = len(track.members)
+                self._orbit = _Orbit(estimate, float(track.mount_deg), frames, estimate.time_s, track.chance)
+                self._window.clear()
+                return f"orbit {again} by {frames} frames together"
+        if self._orbit is None and self._mount_deg is not None and sighting.fix.status is Status.FIX:
+            return self._begin(newest, sighting.fix, known, self._mount_deg)
+        return ""
+
+    def _begin(self, newest: FramePlaces, fix: Fix, known: PoseKnowledge, mount_deg: float) -> str:
+        """Begin an orbit with one fix; empty where it contradicts what is known. The window keeps the frame: with the
+        next fix it can vote for another orbit, should the mount have been told wrongly."""
+        place = _of_fix(newest.places, fix)
         inclination_deg = self._localizer.mission.orbit.inclination_deg
-        estimate = orbit_through(track, known, inclination_deg)
+        estimate = orbit_of_one(newest.time_s, place, mount_deg, known, inclination_deg)
         if estimate is None:
             return ""
-        again = "found again" if self._orbit is not None else "found"
-        self._orbit = _Orbit(estimate, float(track.mount_deg), len(track.members), estimate.time_s, track.chance)
-        self._window.clear()
-        return f"orbit {again} by {len(track.members)} frames together"
+        seen_deg = (place.heading_deg - _track_deg(estimate)) % 360
+        self._orbit = _Orbit(estimate, seen_deg, 1, newest.time_s, fix.false_fix_probability)
+        return "orbit begun with one fix and the camera's heading along it"
 
     def _why_not(self, sighting: Sighting) -> str:
         fix = sighting.fix

@@ -40,15 +40,16 @@ def run_track_campaign(
     config: Record,
     crew: Crew,
     mirrored: bool = False,
+    mount_told: bool = False,
 ) -> Record:
     """Fly ``scenario`` into ``out``: config.json, flights.jsonl (a line a flight), statistics.json; returns the last.
-    A flight is one job: its frames follow one another. mirrored: every frame is shown mirrored, and any state is wrong.
+    A flight is one job: its frames follow one another. mirrored: every frame is shown mirrored, and any state is wrong;
+    mount_told: the tracker is told how each flight's camera is mounted.
     """
     shots = scenario.shots()
     require_flyable(scenario, mosaic, shots)
+    jobs = flight_jobs(scenario, shots, mount_told)
     claim(out, config)
-    velocities = [flight.orbit.states(flight.times)[1] for flight in scenario.flights]
-    jobs = flight_jobs(shots, velocities, [flight.revolution_s for flight in scenario.flights])
     log = RecordLog(out / "flights.jsonl")
     missing = [job for job in jobs if job.number not in log.records]
     if missing:

@@ -29,6 +29,9 @@ def add_track(actions: argparse._SubParsersAction) -> None:
     verb.add_argument(
         "--mirrored", action="store_true", help="mirror every frame: nothing can be found, a state is wrong"
     )
+    verb.add_argument(
+        "--mount-told", action="store_true", help="tell the tracker how the camera is mounted along the track"
+    )
     add_pointing_options(verb)
     add_crew_options(verb)
     verb.add_argument("--json", action="store_true", help="the statistics on stdout")
@@ -63,6 +66,7 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
     config = configuration(scenario, arguments.mosaic, pack_identity(pack)) | {
         "command": "track",
         "mirrored": arguments.mirrored,
+        "mount_told": arguments.mount_told,
     }
     crew = crew_of(arguments)
     statistics = run_track_campaign(
@@ -73,6 +77,7 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
         config,
         crew,
         arguments.mirrored,
+        arguments.mount_told,
     )
     if arguments.json:
         print(json.dumps(statistics))

@@ -16,9 +16,11 @@ from onboard import Fix, OrbitState, Status, Tracker, TrackStatus
 from onboard.camera import Camera
 from onboard.geodesy import Array, distance_m
 from onboard.tracker import Sighter
+from sim.attitude import NadirPointing
 from sim.errors import SimError
+from sim.flight_scenario import FlightScenario
 from sim.ocean import OceanMask
-from sim.scenario import Shot
+from sim.scenario import Flight, Shot
 from sim.station import JPEG_QUALITY
 from sim.subjects import Studio
 from sim.texture import Mosaic
@@ -46,18 +48,20 @@ class TrackPlan:
 
 @dataclass(frozen=True, eq=False)
 class FlightJob:
-    """A flight's number, its shots in order of time, and its true velocities (N, 3), ECEF, as seen from the Earth."""
+    """A flight's number, its shots in order of time, and its true velocities (N, 3), ECEF, as seen from the Earth;
+    mount_heading_deg: what the tracker is told of how the camera is mounted."""
 
     number: int
     revolution_s: float
     shots: tuple[Shot, ...]
     velocities_ecef_m_s: Array
+    mount_heading_deg: float | None = None
 
 
 def track(packed_plan: bytes, job: FlightJob) -> Record:
     """The record of a flight: ``index``, ``revolution_s`` and its ``frames``, one record each."""
     plan, studio, localizer = _set_up(packed_plan)
-    tracker = Tracker(localizer)
+    tracker = Tracker(localizer, job.mount_heading_deg)
     frames = []
     for shot, velocity in zip(job.shots, job.velocities_ecef_m_s, strict=True):
         frame = _as_flown(studio.observe(shot).frame)
@@ -94,12 +98,24 @@ def judged(state: OrbitState, shot: Shot, velocity_ecef_m_s: Array) -> Record:
     }
 
 
-def flight_jobs(shots: Sequence[Shot], velocities: Sequence[Array], revolutions_s: Sequence[float]) -> list[FlightJob]:
-    """The shots of a scenario by flight."""
+def flight_jobs(scenario: FlightScenario, shots: Sequence[Shot], mount_told: bool = False) -> list[FlightJob]:
+    """The shots of a scenario by flight. Raises SimError for a mount that is to be told where there is none."""
     return [
-        FlightJob(number, revolution_s, tuple(shot for shot in shots if shot.flight == number), velocity)
-        for number, (velocity, revolution_s) in enumerate(zip(velocities, revolutions_s, strict=True))
+        FlightJob(
+            number,
+            flight.revolution_s,
+            tuple(shot for shot in shots if shot.flight == number),
+            flight.orbit.states(flight.times)[1],
+            _mount_heading_deg(flight) if mount_told else None,
+        )
+        for number, flight in enumerate(scenario.flights)
     ]
+
+
+def _mount_heading_deg(flight: Flight) -> float:
+    if not isinstance(flight.attitude, NadirPointing):
+        raise SimError("only a camera that is held along the track has a mount to be told of")
+    return flight.attitude.camera_yaw_deg
 
 
 def _fix_error_m(fix: Fix | None, shot: Shot) -> float | None:

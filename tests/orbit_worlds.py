@@ -110,7 +110,10 @@ def sighting(hypotheses, altitude_m=ALTITUDE_M):
         return Sighting(no_fix(Status.NO_MATCH, "nothing good enough"), ordered, known=knowledge)
     position = ordered[0].pose.position_ecef_m
     lat, lon, alt = (float(value) for value in geodetic_from_ecef(position))
-    fix = Fix(Status.FIX, lat_deg=lat, lon_deg=lon, altitude_m=alt, position_ecef_m=position)
+    chance = ACCEPTANCE.false_fix_probability(ordered[0].score)
+    fix = Fix(
+        Status.FIX, lat_deg=lat, lon_deg=lon, altitude_m=alt, position_ecef_m=position, false_fix_probability=chance
+    )
     return Sighting(fix, ordered, known=knowledge)
 
 

@@ -12,8 +12,10 @@ from sim_worlds import NoOcean, WavyMosaic, small_mission
 from onboard.errors import INTERNAL_ERROR
 from sim.errors import SimError
 from sim.flight_scenario import draw_orbits
+from sim.pointing import Pointing
 from sim.subjects import Studio
 from sim.track_campaign import run_track_campaign, track_statistics, track_table
+from sim.track_flight import flight_jobs
 
 # Of frames 0 to 9 and 10 to 19, all but 2, 5, 8, 11, 14 and 17 bring a fix: an orbit from the second fix of each on.
 STATES = 9 + 8
@@ -42,11 +44,12 @@ def _scenario(orbits=2):
     return draw_orbits(small_mission(), orbits, 0.15, 90.0, 5, np.datetime64("2026-07-01T10:00:00"), 0.2)
 
 
-def _run(out, crew=None, mirrored=False):
+def _run(out, crew=None, mirrored=False, mount_told=False):
     scenario = _scenario()
     return run_track_campaign(
-        scenario, WavyMosaic(), lambda: CheatingSighter(scenario), out, {"seed": 5}, crew or SerialCrew(), mirrored
-    )
+        scenario, WavyMosaic(), lambda: CheatingSighter(scenario), out, {"seed": 5}, crew or SerialCrew(), mirrored,
+        mount_told,
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +98,19 @@ def test_an_interrupted_campaign_is_completed(tmp_path):
 def test_any_state_of_mirrored_frames_is_wrong(tmp_path):
     statistics = _run(tmp_path / "run", mirrored=True)
     assert statistics["tracker"]["states"] == statistics["tracker"]["wrong"] == STATES
+
+
+def test_a_tracker_told_the_mount_knows_the_orbit_from_the_first_fix_on(tmp_path):
+    tracker = _run(tmp_path / "run", mount_told=True)["tracker"]
+    assert tracker["states"] == 20 and tracker["far"] == tracker["wrong"] == 0
+
+
+def test_a_tumbling_camera_has_no_mount_to_be_told_of():
+    scenario = draw_orbits(
+        small_mission(), 1, 0.15, 90.0, 5, np.datetime64("2026-07-01T10:00:00"), 0.2, Pointing(tumble_deg_s=0.01)
+    )
+    with pytest.raises(SimError, match="held along the track"):
+        flight_jobs(scenario, scenario.shots(), mount_told=True)
 
 
 def test_far_is_not_wrong_when_the_state_says_so():

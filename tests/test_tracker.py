@@ -23,11 +23,12 @@ from orbit_worlds import (
 )
 
 from onboard import Localizer, OrbitState, Tracker, TrackStatus
-from onboard.errors import INTERNAL_ERROR
+from onboard.errors import INTERNAL_ERROR, UsageError
 from onboard.expectation import Expectation, looks
 from onboard.fix import Status, Vertical, no_fix
 from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef, unit_from_latlon
 from onboard.hypothesis import Hypothesis, Sighting
+from onboard.orbit_measurement import MOUNT_SIGMA_DEG
 from onboard.orbit_motion import propagate
 from onboard.orbit_places import FramePlaces, places_of
 from onboard.orbit_vote import OrbitVote, map_area_rad2
@@ -88,6 +89,47 @@ def test_two_fixes_give_an_orbit_and_one_does_not():
     assert [state.status for state in found] == [TrackStatus.SEARCHING, TrackStatus.TRACKING]
     assert found[0].fix and found[1].fix  # what each frame says alone is handed through
     assert found[1].timestamp_ns == time_ns(EVERY_S)
+
+
+@pytest.mark.parametrize("inclination_deg", [(69.5, 70.5), (0.0, 180.0)])
+@pytest.mark.parametrize("latitude_argument_deg", [0.0, 60.0, 88.0, 150.0])
+def test_one_fix_of_a_camera_of_known_mount_is_an_orbit(latitude_argument_deg, inclination_deg):
+    rng = np.random.default_rng(24)
+    first = first_state(latitude_argument_deg)
+    errors = []
+    for _ in range(20):
+        told_deg = MOUNT_DEG + rng.normal(0, MOUNT_SIGMA_DEG)
+        tracker = Tracker(ToldLocalizer(inclination_deg), told_deg)
+        _, (state,) = flown(strong_frames([first], rng), tracker)
+        assert state.status is TrackStatus.TRACKING and state.frames_used == 1
+        assert 0 < state.false_track_probability <= 1e-4
+        assert error_m(state, first) < 15e3
+        later = tracker.state_at(time_ns(900.0))
+        off = np.concatenate([later.position_ecef_m, later.velocity_ecef_m_s]) - propagate(first, 900.0)
+        errors.append(off @ np.linalg.solve(later.covariance, off))
+    assert 2 < np.mean(errors) < 10, errors
+
+
+def test_a_mount_that_contradicts_the_inclination_begins_nothing():
+    rng = np.random.default_rng(25)
+    for off_deg in (90.0, 180.0):
+        _, (state,) = flown(strong_frames([first_state()], rng), Tracker(ToldLocalizer(), MOUNT_DEG + off_deg))
+        assert state.status is TrackStatus.SEARCHING and nothing_known(state)
+
+
+def test_a_mount_told_wrongly_costs_one_frame():
+    rng = np.random.default_rng(26)
+    truth = states(np.arange(2) * EVERY_S)
+    _, found = flown(strong_frames(truth, rng), Tracker(ToldLocalizer((0.0, 180.0)), MOUNT_DEG + 90.0))
+    assert np.linalg.norm(found[0].velocity_ecef_m_s - truth[0][3:]) > 5e3
+    assert found[1].reason.startswith("orbit found again") and error_m(found[1], truth[1]) < 15e3
+    assert np.linalg.norm(found[1].velocity_ecef_m_s - truth[1][3:]) < 200
+    assert abs((found[1].mount_heading_deg - MOUNT_DEG + 180) % 360 - 180) < 5
+
+
+def test_a_mount_that_is_no_number_is_refused():
+    with pytest.raises(UsageError, match="mount_heading_deg is nan"):
+        Tracker(ToldLocalizer(), np.nan)
 
 
 def test_a_camera_may_take_ten_frames_a_second():
