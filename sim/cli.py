@@ -34,9 +34,9 @@ SCENARIOS = {
 }
 # Which options mean something in which scenario, and what they are worth unless given.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "orbit": {"frames": 100, "every_s": 60.0, "clouds": None},
-    "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": 60.0, "clouds": None},
-    "land": {"frames": 100, "clouds": None},
+    "orbit": {"frames": 100, "every_s": 60.0, "clouds": None, "vertical_sigma_deg": None},
+    "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": 60.0, "clouds": None, "vertical_sigma_deg": None},
+    "land": {"frames": 100, "clouds": None, "vertical_sigma_deg": None},
     "reject": {"frames": 105},
     "hard": {"frames": 120},
 }
@@ -63,6 +63,10 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--every-s", type=float, metavar="S", help="seconds between frames of an orbit (default: 60)")
     run.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
     run.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
+    run.add_argument(
+        "--vertical-sigma-deg", type=float, metavar="S",
+        help="a horizon sensor tells every frame's vertical so well (default: none; the mission's pointing is told)",
+    )  # fmt: skip
     run.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
     add_pointing_options(run)
     add_crew_options(run)
@@ -95,10 +99,13 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
     pack = pack_of(arguments.pack)
     scenario = _scenario(arguments, options, mission, mosaic)
     config = configuration(scenario, arguments.mosaic, pack_identity(pack))
+    if options.get("vertical_sigma_deg") is not None:
+        config["vertical_sigma_deg"] = options["vertical_sigma_deg"]
     opened = partial(Localizer, pack, mission.camera)
     statistics = run_campaign(
-        scenario, mosaic, opened, arguments.out, config, crew_of(arguments), arguments.keep_frames
-    )
+        scenario, mosaic, opened, arguments.out, config, crew_of(arguments), arguments.keep_frames,
+        options.get("vertical_sigma_deg"),
+    )  # fmt: skip
     if arguments.json:
         print(json.dumps(statistics))
     print(table(statistics), file=sys.stderr)
@@ -116,6 +123,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.scenario not in ("orbit", "orbits") and (arguments.attitude or arguments.tumble_deg_s):
         raise SimError(f"--attitude and --tumble-deg-s are for --scenario orbit or orbits, not {arguments.scenario}")
     require_seed_and_workers(arguments)
+    sigma = arguments.vertical_sigma_deg
+    if sigma is not None and not 0 < sigma <= 30:
+        raise SimError(f"--vertical-sigma-deg {sigma:g}: must be above 0 and at most 30")
     given = {name: getattr(arguments, name) for name in own}
     return {name: own[name] if value is None else value for name, value in given.items()}
 

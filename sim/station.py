@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from onboard.acceptance import Acceptance
 from onboard.camera import Camera
 from onboard.evidence import Evidence
-from onboard.fix import Attitude
+from onboard.fix import Attitude, Vertical
+from onboard.geodesy import ecef_from_ned
 from sim.attitude import quat_wxyz
 from sim.errors import SimError
 from sim.footprint import outline_lonlat_deg
@@ -44,6 +45,7 @@ class FrameLocalizer(Protocol):
         timestamp_ns: int | None = None,
         altitude_m: tuple[float, float] | None = None,
         attitude: Attitude | None = None,
+        vertical: Vertical | None = None,
     ) -> Evidence: ...
 
 
@@ -61,7 +63,8 @@ class Plan:
     """What a station is made of; travels to every worker by pickle.
 
     open_localizer: makes the runtime, once a worker; altitude_m: what the runtime is told, value and sigma; ocean:
-    where the ocean mask lies for workers of this machine to share; those of another read their own.
+    where the ocean mask lies for workers of this machine to share; those of another read their own; vertical_sigma_rad:
+    how well a horizon sensor tells the vertical of every frame, None where there is none.
     """
 
     camera: Camera
@@ -69,6 +72,7 @@ class Plan:
     open_localizer: Callable[[], FrameLocalizer]
     altitude_m: tuple[float, float]
     ocean: Path | None = None
+    vertical_sigma_rad: float | None = None
 
     def packed(self) -> bytes:
         """To be unpacked by `fly`; small, for a mask compresses well."""
@@ -99,8 +103,9 @@ class Station:
             rendered = time.perf_counter()
             timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
             evidence = self._localizer.examine(
-                frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m, attitude=told_attitude(shot)
-            )
+                frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m, attitude=told_attitude(shot),
+                vertical=measured_vertical(shot, self._plan.vertical_sigma_rad),
+            )  # fmt: skip
             latency_ms = (time.perf_counter() - rendered) * 1e3
         outline = outline_lonlat_deg(self._plan.camera, shot.position_ecef_m, shot.ecef_from_cam)
         truth = truth_record(shot, seen, outline)
@@ -115,6 +120,16 @@ def told_attitude(shot: Shot) -> Attitude | None:
         return None
     turn = cv2.Rodrigues(np.array([0.0, 0.0, np.radians(shot.misled_deg)]))[0]
     return Attitude(quat_wxyz(shot.ecef_from_cam @ np.asarray(turn, np.float64)), ATTITUDE_SIGMA_RAD)
+
+
+def measured_vertical(shot: Shot, sigma_rad: float | None) -> Vertical | None:
+    """The vertical of a shot as a sensor tells it that errs by so much about each axis; None where there is none."""
+    if sigma_rad is None:
+        return None
+    error_rad = np.random.default_rng((shot.seed, 4, shot.index)).normal(0.0, sigma_rad, 3)
+    down_cam = shot.ecef_from_cam.T @ ecef_from_ned(shot.lat_deg, shot.lon_deg)[:, 2]
+    x, y, z = (np.asarray(cv2.Rodrigues(error_rad)[0]) @ down_cam).tolist()
+    return Vertical((x, y, z), sigma_rad)
 
 
 def fly(packed_plan: bytes, shot: Shot) -> Flown:

@@ -14,17 +14,18 @@ import numpy as np
 import psutil
 import pytest
 import sim_crews
-from sim_crews import FRAMES, WRONG, SerialCrew, fly, scenario
+from sim_crews import FRAMES, VERTICALS, WRONG, SerialCrew, fly, scenario
 from sim_worlds import NoOcean, WavyMosaic, small_mission, write_mission
 
 from onboard.cli import main
-from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera
+from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, ecef_from_ned
 from sim import campaign
 from sim.cli import table, utc_time
 from sim.crew import DaskCrew, LocalCrew
 from sim.errors import SimError
 from sim.flight_scenario import draw_scenario
 from sim.record_log import RecordLog
+from sim.station import measured_vertical
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +183,19 @@ def test_only_wrong_frames_and_a_sample_are_kept_unless_asked(tmp_path, plain, m
     assert len(list((tmp_path / "few" / "frames").iterdir())) == FRAMES
 
 
+def test_a_sensed_vertical_is_told_and_errs_as_it_says(tmp_path, plain):
+    VERTICALS.clear()
+    fly(tmp_path / "run", vertical_sigma_deg=0.2)
+    assert [vertical.sigma_rad for vertical in VERTICALS] == [np.radians(0.2)] * FRAMES
+    shot = scenario().shots()[0]
+    assert measured_vertical(shot, None) is None
+    down_cam = shot.ecef_from_cam.T @ ecef_from_ned(shot.lat_deg, shot.lon_deg)[:, 2]
+    told = [measured_vertical(replace(shot, index=index), 1e-3).down_cam for index in range(2000)]
+    off_rad = (np.array(told) - down_cam)[:, :2]  # the camera looks down, give or take a degree
+    np.testing.assert_allclose(off_rad.std(axis=0), 1e-3, rtol=0.06)
+    np.testing.assert_allclose(off_rad.mean(axis=0), 0, atol=1e-4)
+
+
 def test_another_configuration_is_refused(tmp_path, plain):
     fly(tmp_path / "run")
     with pytest.raises(SimError, match=r"another campaign \(different: seed\)"):
@@ -250,6 +264,8 @@ def test_a_camera_that_never_sees_the_earth_is_named(tmp_path):
         (["--clouds", "1.5"], "outside 0 to 1"),
         (["--start", "yesterday"], "no ISO time"),
         (["--seed", "-1"], "negative"),
+        (["--vertical-sigma-deg", "0"], "--vertical-sigma-deg 0: must be above 0"),
+        (["--scenario", "hard", "--vertical-sigma-deg", "1"], "--vertical-sigma-deg is for"),
         (["--workers", "0"], "at least one"),
         (["--scenario", "moon"], "invalid choice: 'moon'"),
         (["--scenario", "land", "--frames", "0"], "must be positive"),
