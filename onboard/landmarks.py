@@ -124,6 +124,16 @@ def search_index(catalogue: Catalogue, probes: int) -> faiss.IndexIVFPQFastScan:
     return fast
 
 
+def local_index(catalogue: Catalogue, numbers: NDArray[np.int64]) -> faiss.IndexPQFastScan:
+    """A faiss index over some of the landmarks (K,), all of which it looks at; a result's id is a place among them."""
+    plain = faiss.IndexPQ(catalogue.coarse.shape[1], catalogue.codebook.shape[0], 4)
+    faiss.copy_array_to_vector(np.ascontiguousarray(catalogue.codebook).ravel(), plain.pq.centroids)
+    plain.is_trained = True
+    faiss.copy_array_to_vector(catalogue.codes[numbers].ravel(), plain.codes)
+    plain.ntotal = len(numbers)
+    return faiss.IndexPQFastScan(plain)  # type: ignore[arg-type]
+
+
 def index_arrays(index: faiss.IndexIVFPQFastScan) -> dict[str, NDArray]:
     """The memory in which faiss keeps the catalogue, as views: codes and ids of each list, centroids."""
 

@@ -32,7 +32,7 @@ from onboard.orientation import orientation_of
 from onboard.pack import Pack, default_pack, open_pack
 from onboard.picture import Picture, shrink_mask
 from onboard.pose import PoseKnowledge
-from onboard.proposals import agreements, nearest_landmarks
+from onboard.proposals import agreements, in_reach, nearest_landmarks
 from onboard.recognition import Recognition, recognitions
 from onboard.rectify import Rectified, rectifier
 from onboard.scrubbed import memory_scrubber
@@ -231,7 +231,8 @@ class Localizer:
         """The places worth a closer look: fills in worldwide, agreements, and hypotheses when they are asked for."""
         clock, search = evidence.clock, self.search
         with clock.stage("look-up"):
-            matches, log_odds = nearest_landmarks(self._index, self.catalogue, search, view, known.prior)
+            near = in_reach(self._verifier.grid, search, view, known.whereabouts)
+            matches, log_odds = nearest_landmarks(self._index, self.catalogue, search, view, near)
             evidence.worldwide = np.sort(matches.keys())
         with clock.stage("votes"):
             scale_sigma = known.altitude_sigma_m / known.altitude_m

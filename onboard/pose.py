@@ -8,7 +8,7 @@ import numpy as np
 
 from onboard.camera import Camera
 from onboard.fix import Attitude, Prior
-from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, geodetic_from_ecef
+from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, geodetic_from_ecef, latlon_from_unit
 from onboard.ground_plane import STRAIGHT_DOWN, Direction, GroundPlane
 
 _ITERATIONS = 12
@@ -57,6 +57,16 @@ class PoseKnowledge:
     def untold(self) -> "PoseKnowledge":
         """As if next to nothing were known: just enough to hold a pose that the landmarks leave open."""
         return replace(self, altitude_sigma_m=self.altitude_m, pointing_sigma_rad=1.0, attitude=None, prior=None)
+
+    @cached_property
+    def whereabouts(self) -> Prior | None:
+        """Where the nadir point can be: as it was told, or as an attitude and a vertical tell it together, a star
+        tracker and a horizon sensor; None: anywhere."""
+        if self.prior is not None or self.attitude is None or not np.isfinite(self.pointing_sigma_rad):
+            return self.prior
+        ecef_from_cam = matrix_from_quat(np.array(self.attitude.quat_ecef_from_cam_wxyz))
+        lat, lon = latlon_from_unit(-ecef_from_cam @ np.array(self.down_cam))
+        return Prior(lat, lon, EARTH_RADIUS_M * float(np.hypot(self.attitude.sigma_rad, self.pointing_sigma_rad)))
 
     @cached_property
     def plane(self) -> GroundPlane:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onboard.clock import Clock
 from onboard.fix import Prior
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
-from onboard.landmarks import Catalogue
+from onboard.landmark_grid import LandmarkGrid
+from onboard.landmarks import Catalogue, local_index
 from onboard.matches import Matches, View
 from onboard.search import Search
 from onboard.verification import VOTED_REACH_PX, Consensus, Verifier
@@ -22,23 +23,40 @@ _AT_ONCE = 4  # candidates verified before asking whether that was enough
 # Logistic regression on simulated views (docs/decisions.md).
 _BY_RATIO, _BY_DIRECTION = -20.7, 0.56
 _LEAST_SQUARE = 1e-6
+# Where no more landmarks than these can be in view, all of them are looked at: it takes less time than the lists of the
+# whole Earth, and as few neighbours are enough (docs/decisions.md).
+_LOCAL, _LOCAL_NEIGHBOURS = 50_000, 5
+
+
+def in_reach(grid: LandmarkGrid, search: Search, view: View, whereabouts: Prior | None) -> NDArray[np.int64] | None:
+    """Numbers of the landmarks that a view can show, ascending; None: any."""
+    if whereabouts is None:
+        return None
+    way_rad = (5 * whereabouts.sigma_m + search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
+    middle = unit_from_latlon(whereabouts.lat_deg, whereabouts.lon_deg)
+    return grid.within(middle, min(way_rad + view.plane.nadir_way_rad, np.pi))
 
 
 def nearest_landmarks(
-    index: faiss.IndexIVFPQFastScan, catalogue: Catalogue, search: Search, view: View, prior: Prior | None
+    index: faiss.IndexIVFPQFastScan,
+    catalogue: Catalogue,
+    search: Search,
+    view: View,
+    near: NDArray[np.int64] | None,
 ) -> tuple[Matches, NDArray[np.float32]]:
-    """Every feature with its nearest landmarks of the whole Earth, or of what the prior allows: of these matches the
-    ``search.matches`` likeliest, and the log odds (K,) that each is right, but for a constant."""
-    squares, numbers = index.search(view.features.descriptors, search.neighbours)
-    squares = np.where(numbers >= 0, squares, 0.0)
+    """Every feature with its nearest landmarks of the whole Earth, or of those that are ``near`` (`in_reach`): of these
+    matches the ``search.matches`` likeliest, and the log odds (K,) that each is right, but for a constant."""
+    descriptors = view.features.descriptors
+    if near is not None and len(near) <= _LOCAL:
+        squares, places = local_index(catalogue, near).search(descriptors, _LOCAL_NEIGHBOURS)
+        numbers = np.append(near, -1)[places]
+    else:
+        squares, numbers = index.search(descriptors, search.neighbours)
+    squares = np.where(numbers >= 0, squares, 0.0)  # faiss says -1 where there are no more
     share = squares / np.maximum(squares.max(axis=1, keepdims=True), _LEAST_SQUARE)
     log_odds = (_BY_RATIO * share + _BY_DIRECTION * view.features.turned_log_share[:, None]).ravel()
-    matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), search.neighbours), numbers.ravel())
-    allowed = matches.landmark >= 0
-    if prior is not None:
-        way_rad = (5 * prior.sigma_m + search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
-        middle = unit_from_latlon(prior.lat_deg, prior.lon_deg)
-        allowed &= catalogue.unit[matches.landmark] @ middle > np.cos(min(way_rad + view.plane.nadir_way_rad, np.pi))
+    matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), numbers.shape[1]), numbers.ravel())
+    allowed = matches.landmark >= 0 if near is None else np.isin(matches.landmark, near)
     likeliest = np.flatnonzero(allowed)
     likeliest = likeliest[np.argsort(-log_odds[likeliest], kind="stable")[: search.matches]]
     return matches[likeliest], log_odds[likeliest]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from onboard.mission import Mission
+from sim.attitude_sensors import NO_SENSORS, AttitudeSensors
 from sim.coverage import require_mosaic
 from sim.crew import Crew
 from sim.errors import SimError
@@ -40,24 +41,22 @@ def run_campaign(
     config: Record,
     crew: Crew,
     keep_frames: bool = False,
-    vertical_sigma_deg: float | None = None,
+    sensors: AttitudeSensors = NO_SENSORS,
 ) -> Record:
     """Fly a scenario into ``out``: truth.jsonl, fixes.jsonl, frames/, orbit.oem, footprints.geojson, statistics.json,
     map.png, report.html, config.json.
 
     open_localizer: makes the runtime, by pickle in every worker. config: all that the result depends on, as JSON; a
     directory made with another one is refused (SimError), one made with the same is completed. The result does not
-    depend on the crew. keep_frames: all of them, not only those of wrong fixes and a sample. vertical_sigma_deg: how
-    well every frame's vertical is told; None: as the mission points the camera. Returns the statistics.
+    depend on the crew. keep_frames: all of them, not only those of wrong fixes and a sample. sensors: what the
+    runtime is told beside the altitude. Returns the statistics.
     """
     shots = scenario.shots()
     require_flyable(scenario, mosaic, shots)
     claim(out, config)
     swath = swath_m(scenario.mission.camera, scenario.mission.altitude_m)
-    sensed_rad = None if vertical_sigma_deg is None else float(np.radians(vertical_sigma_deg))
     plan = Plan(
-        scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission),
-        vertical_sigma_rad=sensed_rad,
+        scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission), sensors=sensors
     )  # fmt: skip
     truths, fixes = _fly(shots, plan, crew, out, keep_frames, right_within_m(swath))
     return conclude(scenario, mosaic, truths, fixes, out)

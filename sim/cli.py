@@ -32,11 +32,12 @@ SCENARIOS = {
     "reject": "ocean, overcast, night, limb, off-map, Moon-like, garbage: nothing to be found",
     "hard": "mirrored and repeated ground, other worlds, painted sea, cloud streets, wrong scale: nothing to be found",
 }
+_SENSORS = {"vertical_sigma_deg": None, "attitude_sigma_deg": None}
 # Which options mean something in which scenario, and what they are worth unless given.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "orbit": {"frames": 100, "every_s": 60.0, "clouds": None, "vertical_sigma_deg": None},
-    "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": 60.0, "clouds": None, "vertical_sigma_deg": None},
-    "land": {"frames": 100, "clouds": None, "vertical_sigma_deg": None},
+    "orbit": {"frames": 100, "every_s": 60.0, "clouds": None, **_SENSORS},
+    "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": 60.0, "clouds": None, **_SENSORS},
+    "land": {"frames": 100, "clouds": None, **_SENSORS},
     "reject": {"frames": 105},
     "hard": {"frames": 120},
 }
@@ -64,9 +65,11 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
     run.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
     run.add_argument(
-        "--vertical-sigma-deg", type=float, metavar="S",
-        help="a horizon sensor tells every frame's vertical so well (default: none; the mission's pointing is told)",
-    )  # fmt: skip
+        "--vertical-sigma-deg", type=float, metavar="S", help="a horizon sensor tells every frame's vertical so well"
+    )
+    run.add_argument(
+        "--attitude-sigma-deg", type=float, metavar="S", help="a star tracker tells every frame's attitude so well"
+    )
     run.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
     add_pointing_options(run)
     add_crew_options(run)
@@ -89,6 +92,7 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
 
         from onboard.localizer import Localizer
         from onboard.mission import load_mission
+        from sim.attitude_sensors import AttitudeSensors
         from sim.campaign import run_campaign
         from sim.configuration import configuration, pack_identity, pack_of
     except ModuleNotFoundError as error:
@@ -99,12 +103,12 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
     pack = pack_of(arguments.pack)
     scenario = _scenario(arguments, options, mission, mosaic)
     config = configuration(scenario, arguments.mosaic, pack_identity(pack))
-    if options.get("vertical_sigma_deg") is not None:
-        config["vertical_sigma_deg"] = options["vertical_sigma_deg"]
+    sensors = AttitudeSensors(options.get("vertical_sigma_deg"), options.get("attitude_sigma_deg"))
+    config |= {name: sigma for name, sigma in vars(sensors).items() if sigma is not None}
     opened = partial(Localizer, pack, mission.camera)
     statistics = run_campaign(
         scenario, mosaic, opened, arguments.out, config, crew_of(arguments), arguments.keep_frames,
-        options.get("vertical_sigma_deg"),
+        sensors,
     )  # fmt: skip
     if arguments.json:
         print(json.dumps(statistics))
@@ -123,9 +127,10 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.scenario not in ("orbit", "orbits") and (arguments.attitude or arguments.tumble_deg_s):
         raise SimError(f"--attitude and --tumble-deg-s are for --scenario orbit or orbits, not {arguments.scenario}")
     require_seed_and_workers(arguments)
-    sigma = arguments.vertical_sigma_deg
-    if sigma is not None and not 0 < sigma <= 30:
-        raise SimError(f"--vertical-sigma-deg {sigma:g}: must be above 0 and at most 30")
+    for name in _SENSORS:
+        sigma = getattr(arguments, name)
+        if sigma is not None and not 0 < sigma <= 30:
+            raise SimError(f"--{name.replace('_', '-')} {sigma:g}: must be above 0 and at most 30")
     given = {name: getattr(arguments, name) for name in own}
     return {name: own[name] if value is None else value for name, value in given.items()}
 

@@ -18,8 +18,7 @@ from onboard.acceptance import Acceptance
 from onboard.camera import Camera
 from onboard.evidence import Evidence
 from onboard.fix import Attitude, Vertical
-from onboard.geodesy import ecef_from_ned
-from sim.attitude import quat_wxyz
+from sim.attitude_sensors import NO_SENSORS, AttitudeSensors
 from sim.errors import SimError
 from sim.footprint import outline_lonlat_deg
 from sim.judgement import BestPlace, Record, fix_record, truth_record
@@ -29,7 +28,6 @@ from sim.subjects import Studio
 from sim.texture import Mosaic
 
 JPEG_QUALITY = 95
-ATTITUDE_SIGMA_RAD = np.radians(1.0)  # what a told attitude claims
 
 
 class FrameLocalizer(Protocol):
@@ -63,8 +61,8 @@ class Plan:
     """What a station is made of; travels to every worker by pickle.
 
     open_localizer: makes the runtime, once a worker; altitude_m: what the runtime is told, value and sigma; ocean:
-    where the ocean mask lies for workers of this machine to share; those of another read their own; vertical_sigma_rad:
-    how well a horizon sensor tells the vertical of every frame, None where there is none.
+    where the ocean mask lies for workers of this machine to share; those of another read their own; sensors: what else
+    the runtime is told with every frame.
     """
 
     camera: Camera
@@ -72,7 +70,7 @@ class Plan:
     open_localizer: Callable[[], FrameLocalizer]
     altitude_m: tuple[float, float]
     ocean: Path | None = None
-    vertical_sigma_rad: float | None = None
+    sensors: AttitudeSensors = NO_SENSORS
 
     def packed(self) -> bytes:
         """To be unpacked by `fly`; small, for a mask compresses well."""
@@ -103,8 +101,8 @@ class Station:
             rendered = time.perf_counter()
             timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
             evidence = self._localizer.examine(
-                frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m, attitude=told_attitude(shot),
-                vertical=measured_vertical(shot, self._plan.vertical_sigma_rad),
+                frame, timestamp_ns=timestamp_ns, altitude_m=self._plan.altitude_m,
+                attitude=self._plan.sensors.attitude(shot), vertical=self._plan.sensors.vertical(shot),
             )  # fmt: skip
             latency_ms = (time.perf_counter() - rendered) * 1e3
         outline = outline_lonlat_deg(self._plan.camera, shot.position_ecef_m, shot.ecef_from_cam)
@@ -112,24 +110,6 @@ class Station:
         best = BestPlace.of(evidence, self._localizer.acceptance)
         record = fix_record(truth, evidence.fix, latency_ms, (rendered - start) * 1e3, best)
         return Flown(truth, record, jpeg.tobytes())
-
-
-def told_attitude(shot: Shot) -> Attitude | None:
-    """The attitude that the runtime is told with a shot, None where nothing is: see `Shot.misled_deg`."""
-    if shot.misled_deg is None:
-        return None
-    turn = cv2.Rodrigues(np.array([0.0, 0.0, np.radians(shot.misled_deg)]))[0]
-    return Attitude(quat_wxyz(shot.ecef_from_cam @ np.asarray(turn, np.float64)), ATTITUDE_SIGMA_RAD)
-
-
-def measured_vertical(shot: Shot, sigma_rad: float | None) -> Vertical | None:
-    """The vertical of a shot as a sensor tells it that errs by so much about each axis; None where there is none."""
-    if sigma_rad is None:
-        return None
-    error_rad = np.random.default_rng((shot.seed, 4, shot.index)).normal(0.0, sigma_rad, 3)
-    down_cam = shot.ecef_from_cam.T @ ecef_from_ned(shot.lat_deg, shot.lon_deg)[:, 2]
-    x, y, z = (np.asarray(cv2.Rodrigues(error_rad)[0]) @ down_cam).tolist()
-    return Vertical((x, y, z), sigma_rad)
 
 
 def fly(packed_plan: bytes, shot: Shot) -> Flown:

@@ -13,12 +13,13 @@ from onboard.evidence import Evidence
 from onboard.fix import Fix, Status, no_fix
 from onboard.geodesy import ecef_from_geodetic
 from onboard.pose import Pose
+from sim.attitude_sensors import NO_SENSORS
 from sim.campaign import run_campaign
 from sim.flight_scenario import draw_scenario
 
 FRAMES = 8
 WRONG = 3  # the frame on which the runtime errs
-VERTICALS = []  # told to any runtime of this process
+TOLD = []  # attitude and vertical, to any runtime of this process
 
 
 class SerialCrew:
@@ -45,7 +46,7 @@ class CheatingLocalizer:
     acceptance = Acceptance(anchor=8.0, share=0.1, decay=1.0, exceedances=60, limit=1e-4)
 
     def examine(self, frame, *, timestamp_ns=None, altitude_m=None, attitude=None, vertical=None):
-        VERTICALS.append(vertical)
+        TOLD.append((attitude, vertical))
         evidence = Evidence(Clock(None))
         evidence.fix = self._fix(frame, timestamp_ns, altitude_m)
         if evidence.fix.status is Status.FIX:
@@ -87,12 +88,12 @@ def scenario(seed=1, frames=FRAMES):
     return draw_scenario(small_mission(), frames, 400.0, seed, np.datetime64("2026-07-01T10:00:00"), 0.2)
 
 
-def fly(out: Path, crew=None, flown=None, pause_s=0.0, config=None, keep_frames=False, vertical_sigma_deg=None):
+def fly(out: Path, crew=None, flown=None, pause_s=0.0, config=None, keep_frames=False, sensors=NO_SENSORS):
     flown = flown or scenario()
     config = config or {"seed": flown.seed}
     crew = crew or SerialCrew()
     return run_campaign(
-        flown, WavyMosaic(), Cheat(flown, pause_s), out, config, crew, keep_frames, vertical_sigma_deg
+        flown, WavyMosaic(), Cheat(flown, pause_s), out, config, crew, keep_frames, sensors
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Pose from perfect and from noisy landmarks, at ordinary places and at the pole."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from onboard.camera import Camera
 from onboard.fix import Attitude, Prior, Vertical
 from onboard.geodesy import (
+    EARTH_RADIUS_M,
+    distance_m,
     ecef_from_geodetic,
     ecef_from_nadir_camera,
     ecef_from_ned,
@@ -107,6 +111,20 @@ def test_known_attitude_and_place_pull(rng: np.random.Generator) -> None:
     assert bare is not None and told is not None
     assert np.trace(told.covariance[:2, :2]) < 0.05 * np.trace(bare.covariance[:2, :2])
     assert np.linalg.norm(told.position_ecef_m - position) < np.linalg.norm(bare.position_ecef_m - position)
+
+
+def test_an_attitude_and_a_vertical_tell_the_place() -> None:
+    tilted = ecef_from_nadir_camera(-33.0, 179.5, 70.0) @ cv2.Rodrigues(np.array([0.2, -0.1, 0.0]))[0]
+    down_cam = tuple((tilted.T @ ecef_from_ned(-33.0, 179.5)[:, 2]).tolist())
+    attitude = Attitude(tuple(quat_from_matrix(tilted).tolist()), 3e-4)
+    known = PoseKnowledge(400e3, 1e3, 4e-4, attitude, None, down_cam)
+    place = known.whereabouts
+    assert place is not None and distance_m(place.lat_deg, place.lon_deg, -33.0, 179.5) < 1.0
+    assert place.sigma_m == pytest.approx(5e-4 * EARTH_RADIUS_M)
+    told = Prior(1.0, 2.0, 3.0)
+    assert replace(known, prior=told).whereabouts is told
+    assert replace(known, attitude=None).whereabouts is None
+    assert replace(known, pointing_sigma_rad=np.inf).whereabouts is None, "an attitude alone tells no place"
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -14,18 +14,19 @@ import numpy as np
 import psutil
 import pytest
 import sim_crews
-from sim_crews import FRAMES, VERTICALS, WRONG, SerialCrew, fly, scenario
+from sim_crews import FRAMES, TOLD, WRONG, SerialCrew, fly, scenario
 from sim_worlds import NoOcean, WavyMosaic, small_mission, write_mission
 
 from onboard.cli import main
 from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, ecef_from_ned
+from onboard.pose import matrix_from_quat
 from sim import campaign
+from sim.attitude_sensors import AttitudeSensors
 from sim.cli import table, utc_time
 from sim.crew import DaskCrew, LocalCrew
 from sim.errors import SimError
 from sim.flight_scenario import draw_scenario
 from sim.record_log import RecordLog
-from sim.station import measured_vertical
 
 
 @pytest.fixture(autouse=True)
@@ -183,17 +184,23 @@ def test_only_wrong_frames_and_a_sample_are_kept_unless_asked(tmp_path, plain, m
     assert len(list((tmp_path / "few" / "frames").iterdir())) == FRAMES
 
 
-def test_a_sensed_vertical_is_told_and_errs_as_it_says(tmp_path, plain):
-    VERTICALS.clear()
-    fly(tmp_path / "run", vertical_sigma_deg=0.2)
-    assert [vertical.sigma_rad for vertical in VERTICALS] == [np.radians(0.2)] * FRAMES
-    shot = scenario().shots()[0]
-    assert measured_vertical(shot, None) is None
+def test_what_sensors_tell_errs_as_it_says(tmp_path, plain):
+    TOLD.clear()
+    fly(tmp_path / "run", sensors=AttitudeSensors(0.2, 0.1))
+    assert [(attitude.sigma_rad, vertical.sigma_rad) for attitude, vertical in TOLD] == [
+        (np.radians(0.1), np.radians(0.2))
+    ] * FRAMES
+    shot, sensors = scenario().shots()[0], AttitudeSensors(0.2, 0.1)
+    assert AttitudeSensors().vertical(shot) is None and AttitudeSensors().attitude(shot) is None
     down_cam = shot.ecef_from_cam.T @ ecef_from_ned(shot.lat_deg, shot.lon_deg)[:, 2]
-    told = [measured_vertical(replace(shot, index=index), 1e-3).down_cam for index in range(2000)]
-    off_rad = (np.array(told) - down_cam)[:, :2]  # the camera looks down, give or take a degree
-    np.testing.assert_allclose(off_rad.std(axis=0), 1e-3, rtol=0.06)
-    np.testing.assert_allclose(off_rad.mean(axis=0), 0, atol=1e-4)
+    off_vertical, off_attitude = [], []
+    for one in (replace(shot, index=index) for index in range(2000)):
+        off_vertical.append((np.array(sensors.vertical(one).down_cam) - down_cam)[:2])  # it looks down, to a degree
+        turned = matrix_from_quat(np.array(sensors.attitude(one).quat_ecef_from_cam_wxyz))
+        off_attitude.append(cv2.Rodrigues(shot.ecef_from_cam.T @ turned)[0][:, 0])
+    np.testing.assert_allclose(np.std(off_vertical, axis=0), np.radians(0.2), rtol=0.06)
+    np.testing.assert_allclose(np.std(off_attitude, axis=0), np.radians(0.1), rtol=0.06)
+    assert abs(np.corrcoef(np.transpose(off_vertical)[0], np.transpose(off_attitude)[1])[0, 1]) < 0.1
 
 
 def test_another_configuration_is_refused(tmp_path, plain):

@@ -11,6 +11,7 @@ from sim_worlds import NoOcean, WavyMosaic, small_camera, small_mission
 from onboard.geodesy import distance_m, ecef_from_ned, geodetic_from_ecef, heading_deg_of, intersect_ellipsoid
 from onboard.ground_plane import GroundPlane
 from onboard.pose import matrix_from_quat
+from sim.attitude_sensors import AttitudeSensors
 from sim.errors import SimError
 from sim.flight_scenario import draw_orbits
 from sim.land_scenario import LandScenario
@@ -18,7 +19,6 @@ from sim.places import Ground
 from sim.reject_kinds import HARD, REJECT
 from sim.reject_scenario import RejectScenario
 from sim.scenario import EARTH
-from sim.station import told_attitude
 from sim.subjects import (
     BARS,
     CHECKERBOARD,
@@ -163,11 +163,11 @@ def test_the_hard_set_holds_what_its_names_say():
 
 def test_a_misled_runtime_is_told_the_true_axis_and_a_wrong_heading():
     shot = RejectScenario(MISSION, 12, 4, Ground(Covered(), HalfOcean()), hard=True).shots()[9]
-    told = matrix_from_quat(np.array(told_attitude(shot).quat_ecef_from_cam_wxyz))
+    told = matrix_from_quat(np.array(AttitudeSensors().attitude(shot).quat_ecef_from_cam_wxyz))
     np.testing.assert_allclose(told[:, 2], shot.ecef_from_cam[:, 2], atol=1e-9)
     turned = heading_deg_of(told, shot.lat_deg, shot.lon_deg) - shot.heading_deg
     assert (turned - shot.misled_deg + 180) % 360 - 180 == pytest.approx(0.0, abs=2.0)
-    assert told_attitude(replace(shot, misled_deg=None)) is None
+    assert AttitudeSensors().attitude(replace(shot, misled_deg=None)) is None
 
 
 def test_where_the_map_reaches_the_poles_nothing_is_off_it():

@@ -7,12 +7,13 @@ import pytest
 
 from index_builder.commonness import apart
 from index_builder.quantization import quantize
-from onboard import voting
+from onboard import proposals, voting
 from onboard.fix import Prior
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
-from onboard.landmarks import Catalogue, search_index
+from onboard.landmark_grid import LandmarkGrid
+from onboard.landmarks import Catalogue, local_index, search_index
 from onboard.matches import Matches, View
-from onboard.proposals import nearest_landmarks
+from onboard.proposals import in_reach, nearest_landmarks
 from onboard.search import Search
 from onboard.voting import Candidate, vote
 from tests.landmark_worlds import catalogue_of, landmarks_at, view_with
@@ -138,14 +139,31 @@ def test_a_match_is_likelier_where_the_direction_is(rng: np.random.Generator) ->
     np.testing.assert_allclose(more.reshape(10, 5), more.reshape(10, 5)[:, :1].repeat(5, axis=1), atol=1e-5)
 
 
-def test_a_prior_leaves_what_it_allows_and_nothing_that_is_none(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("local", [True, False])
+def test_a_prior_leaves_what_it_allows_and_nothing_that_is_none(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, local: bool
+) -> None:
     view, catalogue, own = looked_up(rng)
+    monkeypatch.setattr(proposals, "_LOCAL", 510 if local else 0)
     # More neighbours than there are: faiss says -1.
-    index, search = search_index(catalogue, 4), Search(neighbours=600, matches=6000)
+    index, grid, search = search_index(catalogue, 4), LandmarkGrid(catalogue), Search(neighbours=600, matches=6000)
     everything, log_odds = nearest_landmarks(index, catalogue, search, view, None)
     assert len(everything) == 10 * 510 and (everything.landmark >= 0).all() and np.isfinite(log_odds).all()
-    near, _ = nearest_landmarks(index, catalogue, search, view, Prior(45.0, 9.5, 20e3))
-    assert set(own) <= set(near.landmark) and len(np.unique(near.landmark)) < 30
+    reach = in_reach(grid, search, view, Prior(45.0, 9.5, 20e3))
+    near, _ = nearest_landmarks(index, catalogue, search, view, reach)
+    assert set(own) <= set(near.landmark) <= set(reach) and len(reach) < 30
+    nothing, _ = nearest_landmarks(index, catalogue, search, view, reach[:0])
+    few, log_odds = nearest_landmarks(index, catalogue, search, view, reach[:3])
+    assert len(nothing) == 0 and len(few) == 30 and np.isfinite(log_odds).all()
+
+
+def test_a_local_look_up_finds_what_is_nearest_by_the_codes(rng: np.random.Generator) -> None:
+    view, catalogue, _ = looked_up(rng)
+    some = np.sort(rng.permutation(510)[:200])
+    squares, places = local_index(catalogue, some).search(view.features.descriptors, 3)
+    exact = ((view.features.descriptors[:, None] - catalogue.decode(some)) ** 2).sum(axis=2)
+    np.testing.assert_allclose(squares, np.take_along_axis(exact, places, axis=1), atol=0.05)  # of 8-bit tables
+    assert (exact.argmin(axis=1)[:, None] == places).any(axis=1).all()
 
 
 def test_what_many_look_like_is_told(rng: np.random.Generator) -> None:
