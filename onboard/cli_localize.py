@@ -11,7 +11,7 @@ from onboard.camera_files import load_camera
 from onboard.errors import ImageError, UsageError
 from onboard.explain_drawing import Picture
 from onboard.explain_page import Page
-from onboard.fix import Fix, Status, Vertical
+from onboard.fix import Fix, Prior, Status, Vertical
 from onboard.images import image_paths, read_image
 from onboard.localizer import Localizer
 from onboard.pack import default_pack
@@ -36,6 +36,10 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--off-nadir-sigma-deg", type=_angle, metavar="S", help="1-sigma of the tilt (default: the mission's pointing)"
     )
+    parser.add_argument(
+        "--near", type=float, nargs=3, metavar=("LAT", "LON", "KM"),
+        help="where it was taken as far as you know, and how well (1-sigma): more is found, and nothing elsewhere",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
     parser.add_argument("--explain", type=Path, metavar="DIR", help="write there what was seen in each image, and why")
     parser.add_argument("--mosaic", type=Path, metavar="F.tif", help="with --explain: draw this map beside the frame")
@@ -72,10 +76,20 @@ def _vertical(arguments: argparse.Namespace, pointing_sigma_deg: float) -> Verti
     return Vertical.off_nadir(off, arguments.off_nadir_direction_deg or 0.0, sigma_rad)
 
 
+def _prior(near: list[float] | None) -> Prior | None:
+    if near is None:
+        return None
+    lat, lon, sigma_km = near
+    if not (abs(lat) <= 90 and abs(lon) <= 360 and 0 < sigma_km < math.inf):
+        raise UsageError("--near takes latitude and longitude in degrees, and kilometres above 0")
+    return Prior(lat, lon, sigma_km * 1e3)
+
+
 def run(arguments: argparse.Namespace) -> int:
     if arguments.mosaic and not arguments.explain:
         raise UsageError("--mosaic draws the map of an explanation: add --explain DIR")
     _require_tilt(arguments)
+    prior = _prior(arguments.near)
     paths = list(image_paths(arguments.images))
     camera = load_camera(arguments.camera) if arguments.camera else None
     localizer = Localizer(arguments.pack or default_pack(), camera)
@@ -95,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"nadir: {error}", file=sys.stderr)
             failures += 1
             continue
-        evidence = localizer.examine(frame, altitude_m=altitude_m, vertical=vertical)
+        evidence = localizer.examine(frame, altitude_m=altitude_m, vertical=vertical, prior=prior)
         fix = evidence.fix
         if page is not None:
             page.write(path, frame, evidence)

@@ -47,6 +47,14 @@ def test_a_tilt_is_told(pack: Path, photos: Path, capsys: pytest.CaptureFixture)
     assert beyond["status"] == "BAD_FRAME" and "passes the Earth by" in beyond["reason"]
 
 
+def test_a_place_is_told(pack: Path, photos: Path, capsys: pytest.CaptureFixture) -> None:
+    for near in (["34", "41", "100"], ["-34", "139", "100"]):
+        assert main(["localize", "--json", "--pack", str(pack), str(photos / "a.png"), "--near", *near]) == 0
+    right, wrong = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert right["status"] == "FIX" and abs(right["lat_deg"] - 35) < 0.1
+    assert wrong["status"] == "NO_MATCH" and wrong["lat_deg"] is None
+
+
 def test_text_and_standard_input(pack: Path, photos: Path) -> None:
     """As a process of its own: what a shell would see."""
     command = [sys.executable, "-m", "onboard.cli", "localize", "--pack", str(pack), "-"]
@@ -75,6 +83,9 @@ def test_one_bad_image_does_not_stop_the_others(pack: Path, photos: Path, capsys
         (["index", "georeference", "gone.jpg", "--bounds", "-180", "-90", "180", "90", "--out", "o.tif"], "gone.jpg"),
         (["localize", "--off-nadir-direction-deg", "90", "x.png"], "add --off-nadir-deg"),
         (["localize", "--off-nadir-deg", "95", "x.png"], "must be 0 to 90"),
+        (["localize", "--near", "91", "0", "10", "x.png"], "latitude and longitude in degrees"),
+        (["localize", "--near", "1", "nan", "10", "x.png"], "latitude and longitude in degrees"),
+        (["localize", "--near", "1", "2", "0", "x.png"], "kilometres above 0"),
         (["camera", "mask", "--camera", "c.yaml", "--out", "o.yaml", "x.png"], "c.yaml: cannot be read"),
     ],
 )
