@@ -24,8 +24,8 @@ _AT_ONCE = 4  # candidates verified before asking whether that was enough
 _BY_RATIO, _BY_DIRECTION = -20.7, 0.56
 _LEAST_SQUARE = 1e-6
 # Where no more landmarks than these can be in view, all of them are looked at: it takes less time than the lists of the
-# whole Earth, and as few neighbours are enough (docs/decisions.md).
-_LOCAL, _LOCAL_NEIGHBOURS = 50_000, 5
+# whole Earth, and as few neighbours and matches are enough (docs/decisions.md).
+_LOCAL, _LOCAL_NEIGHBOURS, _LOCAL_MATCHES = 50_000, 5, 1500
 
 
 def in_reach(grid: LandmarkGrid, search: Search, view: View, whereabouts: Prior | None) -> NDArray[np.int64] | None:
@@ -45,9 +45,10 @@ def nearest_landmarks(
     near: NDArray[np.int64] | None,
 ) -> tuple[Matches, NDArray[np.float32]]:
     """Every feature with its nearest landmarks of the whole Earth, or of those that are ``near`` (`in_reach`): of these
-    matches the ``search.matches`` likeliest, and the log odds (K,) that each is right, but for a constant."""
-    descriptors = view.features.descriptors
+    matches the likeliest, ``search.matches`` at most, and the log odds (K,) that each is right, but for a constant."""
+    descriptors, most = view.features.descriptors, search.matches
     if near is not None and len(near) <= _LOCAL:
+        most = min(most, _LOCAL_MATCHES)
         squares, places = local_index(catalogue, near).search(descriptors, _LOCAL_NEIGHBOURS)
         numbers = np.append(near, -1)[places]
     else:
@@ -58,7 +59,7 @@ def nearest_landmarks(
     matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), numbers.shape[1]), numbers.ravel())
     allowed = matches.landmark >= 0 if near is None else np.isin(matches.landmark, near)
     likeliest = np.flatnonzero(allowed)
-    likeliest = likeliest[np.argsort(-log_odds[likeliest], kind="stable")[: search.matches]]
+    likeliest = likeliest[np.argsort(-log_odds[likeliest], kind="stable")[:most]]
     return matches[likeliest], log_odds[likeliest]
 
 
