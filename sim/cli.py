@@ -107,9 +107,8 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
     config |= {name: sigma for name, sigma in vars(sensors).items() if sigma is not None}
     opened = partial(Localizer, pack, mission.camera)
     statistics = run_campaign(
-        scenario, mosaic, opened, arguments.out, config, crew_of(arguments), arguments.keep_frames,
-        sensors,
-    )  # fmt: skip
+        scenario, mosaic, opened, arguments.out, config, crew_of(arguments), arguments.keep_frames, sensors
+    )
     if arguments.json:
         print(json.dumps(statistics))
     print(table(statistics), file=sys.stderr)

@@ -42,7 +42,7 @@ def write_report(
         title=html.escape(f"{scenario.mission.name}: campaign {scenario.name!r}"),
         period=f"{len(truths)} simulated frames, {times[0]} to {times[-1]} UTC, seed {scenario.seed}",
         big=_big(statistics),
-        description=html.escape(scenario.description),
+        description=html.escape(scenario.description + _told(config)),
         right_within=html.escape(statistics["right_within"]),
         table=_table(statistics),
         wrong_note=_wrong_note(statistics),
@@ -62,6 +62,13 @@ def write_report(
         else ", <code>orbits/</code>" * bool(scenario.flights),
     )
     write_whole(out / "report.html", page)
+
+
+def _told(config: Record) -> str:
+    """What the runtime was told with every frame beside the altitude."""
+    sensors = {"vertical_sigma_deg": "the vertical", "attitude_sigma_deg": "the attitude"}
+    told = [f"{name} to {config[key]:g}°" for key, name in sensors.items() if key in config]
+    return f" Told with every frame: {' and '.join(told)}, 1-sigma." if told else ""
 
 
 def _big(statistics: Record) -> str:

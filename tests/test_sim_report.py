@@ -19,7 +19,8 @@ def page(tmp_path_factory):
         patch.setattr("sim.renderer.OceanMask", NoOcean)
         out = tmp_path_factory.mktemp("report") / "run"
         flown = draw_orbits(small_mission(), 2, 1.0, 700.0, 4, cloud_cover=0.1)
-        fly(out, flown=flown, config={"seed": 1, "mission": "a <b> & c", "settings": {"kinds": ["x"], "flights": []}})
+        config = {"seed": 1, "mission": "a <b> & c", "settings": {"kinds": ["x"], "flights": []}}
+        fly(out, flown=flown, config=config | {"vertical_sigma_deg": 0.1})
     return (out / "report.html").read_text(encoding="utf-8")
 
 
@@ -28,6 +29,7 @@ def test_it_needs_nothing_but_itself(page):
     assert "http://" not in re.sub(r"base64,[^\"]*", "", page) and "https://" not in re.sub(r"base64,[^\"]*", "", page)
     assert "$" not in re.sub(r"base64,[^\"]*", "", page)
     assert "a &lt;b&gt; &amp; c" in page
+    assert "Told with every frame: the vertical to 0.1°, 1-sigma." in page
 
 
 def test_a_wrong_fix_is_in_red_and_its_frame_is_first(page):
