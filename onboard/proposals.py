@@ -33,8 +33,10 @@ def in_reach(grid: LandmarkGrid, search: Search, view: View, whereabouts: Prior 
     if whereabouts is None:
         return None
     way_rad = (5 * whereabouts.sigma_m + search.bin_m) / EARTH_RADIUS_M + float(view.way_rad.max())
-    middle = unit_from_latlon(whereabouts.lat_deg, whereabouts.lon_deg)
-    return grid.within(middle, min(way_rad + view.plane.nadir_way_rad, np.pi))
+    way_rad += view.plane.nadir_way_rad
+    if way_rad >= np.pi:
+        return None
+    return grid.within(unit_from_latlon(whereabouts.lat_deg, whereabouts.lon_deg), way_rad)
 
 
 def nearest_landmarks(

@@ -152,6 +152,7 @@ def test_a_prior_leaves_what_it_allows_and_nothing_that_is_none(
     reach = in_reach(grid, search, view, Prior(45.0, 9.5, 20e3))
     near, _ = nearest_landmarks(index, catalogue, search, view, reach)
     assert set(own) <= set(near.landmark) <= set(reach) and len(reach) < 30
+    assert in_reach(grid, search, view, Prior(45.0, 9.5, 1e300)) is None, "any landmark may be in view"
     nothing, _ = nearest_landmarks(index, catalogue, search, view, reach[:0])
     few, log_odds = nearest_landmarks(index, catalogue, search, view, reach[:3])
     assert len(nothing) == 0 and len(few) == 30 and np.isfinite(log_odds).all()
