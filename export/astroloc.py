@@ -13,6 +13,7 @@ from export.mum import MapClusters
 from export.parallel import World
 from export.scenes import BEFORE, Scenes, views_of
 from export.teacher import Teacher
+from export.whitening import Whitening
 from onboard.geodesy import EARTH_RADIUS_M, Array
 
 METRES_PER_DEGREE = np.pi / 180 * EARTH_RADIUS_M
@@ -21,7 +22,7 @@ APART_SPANS = 1.2
 # First number of the random stream that draws clusters and places (export/scenes.py has others).
 MUM = 12
 EMBEDDED = 64  # views at a time
-CENTRED = 16  # pairs
+WHITENED = 2  # views a dimension of the code
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class AstroLoc:
         return teacher_groups(self.teacher)
 
     def start(self) -> None:
-        centre_teacher(self.teacher, self.scenes, self.world)
+        whiten_teacher(self.teacher, self.scenes, self.world)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         chosen, seed = self.settings, self.scenes.settings.seed
@@ -109,10 +110,18 @@ def teacher_codes(network: torch.nn.Module, teacher: Teacher, pictures: list, wo
         return network(views)
 
 
-def centre_teacher(teacher: Teacher, scenes: Scenes, world: World) -> None:
-    """`Teacher.centre` on maps and frames that no step will show; every process does the same."""
-    pictures = [picture for pair in scenes.pairs(BEFORE, range(CENTRED)) for picture in (pair.map, pair.frame)]
-    teacher.centre(views_of(pictures, teacher.settings.span_m, teacher.settings.size).to(world.device))
+def whiten_teacher(teacher: Teacher, scenes: Scenes, world: World) -> None:
+    """Make the codes of a fresh teacher centred and uncorrelated, on maps and frames that no step will show; every
+    process does the same. They all point nearly the same way otherwise, or spread in few directions: a metric loss has
+    no slope to leave that by, and a classification's is towards it."""
+    codes = []
+    with torch.no_grad():
+        for index in range(-(-WHITENED * teacher.settings.dim // EMBEDDED)):
+            pairs = scenes.pairs(BEFORE + index, range(EMBEDDED // 2))
+            pictures = [picture for pair in pairs for picture in (pair.map, pair.frame)]
+            views = views_of(pictures, teacher.settings.span_m, teacher.settings.size).to(world.device)
+            codes.append(teacher.projection(teacher.pool(*teacher.backbone(views))).cpu())
+    Whitening.fitted(torch.cat(codes), teacher.settings.dim, 1.0).fold(teacher.projection)
 
 
 def teacher_groups(teacher: Teacher) -> list[dict[str, Any]]:

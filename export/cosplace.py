@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from export.astroloc import centre_teacher, teacher_codes, teacher_groups
+from export.astroloc import EMBEDDED, teacher_codes, teacher_groups, whiten_teacher
 from export.cell_classes import CellClasses
 from export.loss import cosface
 from export.parallel import World
@@ -28,13 +28,12 @@ CLASSES = 13
 @dataclass(frozen=True)
 class CosPlaceSettings:
     """views a step, half of them dated maps, half frames; cell_m: side of a cell; stride: neighbours in a group are so
-    many cells apart; turn: steps that one group is trained before the next; rate_share: of the classes' weights."""
+    many cells apart; turn: steps that one group is trained before the next."""
 
     views: int = 64
     cell_m: float = 100e3
     stride: int = 4
     turn: int = 200
-    rate_share: float = 10.0
 
 
 class CosPlace:
@@ -52,21 +51,34 @@ class CosPlace:
                 f"too little land for classes of {settings.cell_m / 1e3:g} km and a stride of {settings.stride}"
             )
         self.photographs = _by_class(scenes.photographs, self.classes.places, settings.cell_m)
-        generator = torch.Generator().manual_seed(scenes.settings.seed)
         # Outside the wrapped network: every process computes the whole batch's loss, so that these gradients are whole.
         self.weights = nn.ParameterList(
-            nn.Parameter((torch.randn(size, teacher.settings.dim, generator=generator) * 0.01).to(world.device))
-            for size in self.classes.sizes
+            nn.Parameter(torch.zeros(size, teacher.settings.dim, device=world.device)) for size in self.classes.sizes
         )
 
     def groups(self) -> list[dict[str, Any]]:
-        return [*teacher_groups(self.teacher), {"params": list(self.weights), "share": self.settings.rate_share}]
+        return [*teacher_groups(self.teacher), {"params": list(self.weights), "share": 1.0}]
 
     def start(self) -> None:
-        centre_teacher(self.teacher, self.scenes, self.world)
+        whiten_teacher(self.teacher, self.scenes, self.world)
+
+    def imprint(self, group: int) -> None:
+        """Make the weights of a group the codes of its cells' maps (Qi et al., CVPR 2018). Random ones all learn first
+        what the codes have in common, until every code and every weight is the same; a network from scratch does not
+        leave that again (and forgets, while other groups have their turns, what weights it was trained with)."""
+        places = self.classes.places[self.classes.group == group]
+        with torch.no_grad():
+            parts = [
+                teacher_codes(self.teacher, self.teacher, self.scenes.maps(places[at : at + EMBEDDED]), self.world)
+                for at in range(0, len(places), EMBEDDED)
+            ]
+            self.weights[group].copy_(torch.cat(parts))
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        group = step // self.settings.turn % len(self.classes.sizes)
+        turn, into = divmod(step, self.settings.turn)
+        group = turn % len(self.classes.sizes)
+        if into == 0:
+            self.imprint(group)
         rng = np.random.default_rng([self.scenes.settings.seed, CLASSES, step])
         drawn = rng.choice(np.flatnonzero(self.classes.group == group), self.settings.views)
         mine = self.world.share(self.settings.views)

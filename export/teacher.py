@@ -57,12 +57,6 @@ class Teacher(nn.Module):
     def forward(self, views: Tensor) -> Tensor:
         return normalize(self.projection(self.pool(*self.backbone(views))).float(), dim=1)
 
-    def centre(self, views: Tensor) -> None:
-        """Shift the projection so that the codes of these views lie around zero. A fresh network's all point the same
-        way, and where all similarities are 1 a metric loss has no slope to leave by."""
-        with torch.no_grad():
-            self.projection.bias.sub_(self.projection(self.pool(*self.backbone(views))).mean(0))
-
 
 def save_teacher(teacher: Teacher, path: Path) -> None:
     """One file with weights, settings and the backbone's description: all that `load_teacher` needs."""

@@ -101,7 +101,8 @@ def mutual(likeness: NDArray[np.float32]) -> NDArray[np.bool_]:
     number = np.arange(len(likeness))
     if not len(number):
         return np.zeros(0, bool)
-    return np.asarray((likeness.argmax(axis=1) == number) & (likeness.argmax(axis=0) == number))
+    # Numpy finds the greatest of every column several times as fast as where it is.
+    return np.asarray((likeness.argmax(axis=1) == number) & (likeness.diagonal() == likeness.max(axis=0)))
 
 
 def _peak_px(likeness: NDArray[np.float32]) -> Array:

@@ -15,7 +15,7 @@ pytest.importorskip("global_land_mask")
 
 from export import trainer  # noqa: E402
 from export.ablation import Bench, ablate, rows  # noqa: E402
-from export.astroloc import AstroLoc, AstroLocSettings, pair_loss, place_loss  # noqa: E402
+from export.astroloc import AstroLoc, AstroLocSettings, pair_loss, place_loss, teacher_codes  # noqa: E402
 from export.backbone import BackboneError, load_backbone  # noqa: E402
 from export.cell_classes import CellClasses  # noqa: E402
 from export.cosplace import CosPlace, CosPlaceSettings  # noqa: E402
@@ -125,6 +125,37 @@ def test_steps_reduce_the_loss(name: str) -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert min(losses[-3:]) < 0.85 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["astroloc", "cosplace"])
+def test_a_fresh_teachers_codes_do_not_all_point_one_way(name: str) -> None:
+    recipe = RECIPES[name]()
+    pictures = [picture for pair in scenes().pairs(0, range(32)) for picture in (pair.map, pair.frame)]
+
+    def likeness() -> torch.Tensor:
+        with torch.no_grad():
+            codes = teacher_codes(recipe.teacher, recipe.teacher, pictures, ALONE)
+        return (codes @ codes.T)[~torch.eye(len(codes), dtype=torch.bool)]
+
+    assert float(likeness().mean()) > 0.5
+    recipe.start()
+    assert abs(float(likeness().mean())) < 0.05 and float(likeness().std()) < 0.3
+
+
+def test_a_groups_turn_begins_with_the_codes_of_its_maps() -> None:
+    recipe = CosPlace(teacher(), scenes(), CosPlaceSettings(views=8, cell_m=2000e3, stride=2, turn=2), ALONE)
+    recipe.start()
+    first, second = recipe.weights[:2]
+    recipe.losses(0)
+    maps = recipe.scenes.maps(recipe.classes.places[recipe.classes.group == 0])
+    with torch.no_grad():
+        torch.testing.assert_close(first, teacher_codes(recipe.teacher, recipe.teacher, maps, ALONE))
+        assert not second.any()
+        first.zero_()
+        recipe.losses(1)
+        assert not first.any(), "within the turn they are learned, not replaced"
+        recipe.losses(2)
+        assert second.any() and not first.any()
 
 
 @pytest.mark.parametrize("name", RECIPES)
