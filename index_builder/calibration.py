@@ -15,14 +15,19 @@ from index_builder.mosaic import Mosaic
 from index_builder.tiles import land_places, read_map
 from onboard.clock import Clock
 from onboard.evidence import Evidence
+from onboard.fix import Prior
 from onboard.localizer import Localizer
+from onboard.matches import View
+from onboard.pose import PoseKnowledge
 from onboard.rectify import Rectified, rectifier
+
+_TOLD_M = 50e3  # 1-sigma of a told place
 
 
 @dataclass(frozen=True, eq=False)
 class WrongPlaces:
     """The best of views that show no place of a pack: scores (N,) of agreements, weights (N,) of the
-    landmarks recognised."""
+    landmarks recognised, told nothing or the ground that they mirror, whichever is more."""
 
     scores: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -34,7 +39,8 @@ def wrong_places(
     """What the pack makes of mirrored views of random land, none of which shows a place of it.
 
     A mirrored map has the texture, the coasts and the rivers of the Earth, and no similarity without reflection
-    maps it back.
+    maps it back. A view has most in common with the very ground that it mirrors, so that to be told that place, where
+    all landmarks are looked at, is the hardest that can be told; the limit must hold there, too.
     """
     workers = os.cpu_count() or 1
     band = Localizer(pack).mission.latitude_band_deg
@@ -59,12 +65,18 @@ def _start_worker(mosaic: Mosaic, pack: Path) -> None:
 def _score(job: tuple[tuple[float, float], int]) -> tuple[float, float]:
     place, seed = job
     localizer: Localizer = _worker["localizer"]
-    known = localizer.knowledge()
     rectified = mirrored_view(_worker["mosaic"], localizer, place, np.random.default_rng(seed))
     view = localizer.view_of_rectified(rectified, localizer.camera)
+    told = localizer.knowledge(prior=Prior(*place, _TOLD_M))
+    score, weight = _best(localizer, view, localizer.knowledge())
+    return score, max(weight, _best(localizer, view, told)[1])
+
+
+def _best(localizer: Localizer, view: View, known: PoseKnowledge) -> tuple[float, float]:
+    """Of the agreements of a view, and of the landmarks recognised in it, the most. Only what a fix could be made of: a
+    pose that contradicts what was told never is one."""
     evidence = Evidence(Clock(None), thorough=True)
     found = localizer.recognitions(view, localizer.camera, known, evidence)
-    # Only what a fix could be made of: a pose that contradicts what was told never is one.
     weight = max((one.weight for one in found if one.pose), default=0.0)
     return evidence.hypotheses[0].score if evidence.hypotheses else 0.0, weight
 

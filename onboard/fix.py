@@ -75,8 +75,7 @@ class Fix:
     lat_deg, lon_deg: geodetic WGS84 nadir point; altitude_m: above the ellipsoid; heading_deg: azimuth of the
     image's up direction; sigma_m: horizontal 1-sigma (root of the larger eigenvalue of the horizontal
     covariance); position_ecef_m (3,), covariance_ecef_m2 (3, 3), quat_ecef_from_cam_wxyz (4,);
-    false_fix_probability: that a frame showing nothing of this map, whose place nobody told, would have reached this
-    score;
+    false_fix_probability: that a frame showing nothing of this map would have reached this score, told a place or not;
     inliers: landmarks in agreement, counted in distinct places (also set without a fix: the best hypothesis');
     votes: distinct places that voted for the best candidate; timings_ms: per stage.
     """

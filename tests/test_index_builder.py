@@ -2,18 +2,21 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_bounds
 
+from index_builder import calibration
 from index_builder.build import _size_for
 from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.tiles import WATER_RGB, is_land, read_map, tiles_of
-from onboard import BudgetError, MissionError, MosaicError
+from onboard import BudgetError, MissionError, MosaicError, Prior
 from onboard.cli import main
+from onboard.evidence import Evidence
 from onboard.mission import load_mission, mission_yaml
 from onboard.pack import open_pack, read_manifest
 from tests.conftest import MISSION
@@ -166,6 +169,34 @@ def test_a_pack_is_calibrated_anew(pack: Path, blue_marble: Path, tmp_path: Path
         "again",
         "other.tif",
     ]
+
+
+@pytest.mark.parametrize("untold, told", [(3.0, 5.5), (7.0, 4.0)])
+def test_a_pack_is_calibrated_for_frames_told_a_place_too(
+    untold: float, told: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a mirrored view counts what it shows told nothing or told the place that it mirrors, whichever is more."""
+    where = []
+
+    class Mirrored:
+        camera = None
+
+        def knowledge(self, prior: Prior | None = None) -> Prior | None:
+            return prior
+
+        def view_of_rectified(self, rectified: None, camera: None) -> None:
+            return None
+
+        def recognitions(self, view: None, camera: None, known: Prior | None, evidence: Evidence) -> list:
+            where.append(known and (known.lat_deg, known.lon_deg))
+            weight = told if known else untold
+            evidence.hypotheses = [SimpleNamespace(score=10 * weight)]
+            return [SimpleNamespace(pose=None, weight=99.0), SimpleNamespace(pose="a pose", weight=weight)]
+
+    monkeypatch.setattr(calibration, "mirrored_view", lambda *_: None)
+    monkeypatch.setattr(calibration, "_worker", {"mosaic": None, "localizer": Mirrored()})
+    assert calibration._score(((12.0, 34.0), 0)) == (10 * untold, max(untold, told))
+    assert where == [None, (12.0, 34.0)]
 
 
 def test_a_mosaic_too_coarse_is_refused(blue_marble: Path, mission_file: Path, tmp_path: Path, capsys) -> None:
