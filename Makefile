@@ -59,7 +59,7 @@ networks: train-venv
 bench-real: venv
 	$(BIN)/python -m tests.bench_real $(DATA)/iss
 
-# What the networks that turn and describe keypoints are worth on photographs at known poses (about 5 minutes); others
+# What the networks that turn and describe keypoints are worth on photographs at known poses (about 2 minutes); others
 # than the packaged ones: NETWORKS="--descriptor NET.onnx --orientation NET.onnx".
 NETWORKS ?=
 bench-networks: venv
