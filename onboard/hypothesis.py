@@ -46,8 +46,8 @@ class Hypothesis:
 
 @dataclass(frozen=True, eq=False)
 class Sighting:
-    """One frame's fix, its places with a pose, best score first, and what it takes to check further places
-    (`Localizer.check`); the last four are None or empty when the frame was rejected."""
+    """One frame's fix, its places with a pose, the fix's first, then best score first, and what it takes to check
+    further places (`Localizer.check`); the last four are None or empty when the frame was rejected."""
 
     fix: Fix
     places: tuple[Hypothesis, ...] = ()

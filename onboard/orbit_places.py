@@ -19,7 +19,7 @@ _PLACE_SIGMA_M = 5e3
 class Place:
     """A hypothesis as evidence: unit (3,) towards it from the Earth's centre, ECEF; heading_deg; sigma_m, horizontal;
     rank: 1 for the best of its frame; rarity: how many wrong places as good a frame that shows nothing known is
-    expected to have."""
+    expected to have; fix: whether the frame's fix was made of it."""
 
     hypothesis: Hypothesis
     unit: Array
@@ -27,20 +27,22 @@ class Place:
     sigma_m: float
     rank: int
     rarity: float
+    fix: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class FramePlaces:
-    """The places of one frame, rarest first, at ``time_s`` of the caller's clock."""
+    """The places of one frame, a fix's first, then rarest first, at ``time_s`` of the caller's clock."""
 
     time_s: float
     places: tuple[Place, ...]
 
 
-def places_of(hypotheses: Sequence[Hypothesis], acceptance: Acceptance) -> tuple[Place, ...]:
-    """The distinct places among a frame's hypotheses, best score first."""
+def places_of(hypotheses: Sequence[Hypothesis], acceptance: Acceptance, fix: bool = False) -> tuple[Place, ...]:
+    """The distinct places among a frame's hypotheses, which come best first; of one found twice the better. fix:
+    whether the first is the frame's fix, the last word on its place, whatever more its votes had scored there."""
     places: list[Place] = []
-    for hypothesis in sorted(hypotheses, key=lambda hypothesis: -hypothesis.score):
+    for hypothesis in hypotheses:
         if hypothesis.pose is None:
             continue
         position = hypothesis.pose.position_ecef_m
@@ -51,7 +53,8 @@ def places_of(hypotheses: Sequence[Hypothesis], acceptance: Acceptance) -> tuple
         sigma = float(np.sqrt(np.linalg.eigvalsh(hypothesis.pose.covariance[:2, :2])[-1]))
         rank = len(places) + 1
         rarity = rank * acceptance.false_fix_probability(hypothesis.score)
-        places.append(Place(hypothesis, unit, heading, float(np.hypot(sigma, _PLACE_SIGMA_M)), rank, rarity))
+        spread = float(np.hypot(sigma, _PLACE_SIGMA_M))
+        places.append(Place(hypothesis, unit, heading, spread, rank, rarity, fix and rank == 1))
     return tuple(places)
 
 

@@ -141,8 +141,11 @@ class OrbitVote:
         """The track of the supporters that count, one a frame, with its chance; None when fewer than two do.
 
         A frame that saw the same ground at the same place as another proves nothing new, right or wrong, for both may
-        err alike: a member counts with what its own landmarks add.
+        err alike: a member counts with what its own landmarks add. But two fixes need no proof beside their own: the
+        orbit is wrong only where one of them is.
         """
+        pair = [supporter.place for supporter in agreement.supporters[:2]]
+        unless_a_fix_is_wrong = frames * sum(place.rarity for place in pair) if all(one.fix for one in pair) else np.inf
         counted: list[tuple[float, float]] = []
         members: list[tuple[float, Place]] = []
         ground = np.zeros((0, 3))
@@ -156,10 +159,11 @@ class OrbitVote:
                 counted.append((rarity, supporter.share))
                 members.append((time_s, place))
                 ground = np.concatenate([ground, place.hypothesis.points_ecef_m])
-            elif len(members) < 2:
-                return None  # the two that proposed the orbit are one piece of evidence
-        ordered = tuple(sorted(members, key=lambda member: member[0]))
-        return Track(agreement.newest_s, ordered, agreement.normal, agreement.mount_deg, _chance(counted, frames))
+            elif len(members) < 2:  # the two that proposed the orbit are one piece of evidence
+                if not np.isfinite(unless_a_fix_is_wrong):
+                    return None
+                return agreement.track([*members, (time_s, place)], unless_a_fix_is_wrong)
+        return agreement.track(members, min(unless_a_fix_is_wrong, _chance(counted, frames)))
 
     def _share_of_azimuths(self, unit: Array, slack_rad: float) -> float:
         """The share of the directions of flight over a place that the inclinations allow."""
@@ -206,6 +210,11 @@ class _Agreement:
     normal: Array
     mount_deg: float
     newest_s: float
+
+    def track(self, members: list[tuple[float, Place]], chance: float) -> Track:
+        """Of those of its places that count."""
+        ordered = tuple(sorted(members, key=lambda member: member[0]))
+        return Track(self.newest_s, ordered, self.normal, self.mount_deg, chance)
 
     @property
     def promise(self) -> float:

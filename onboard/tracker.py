@@ -168,7 +168,8 @@ class Tracker:
         sighting = self._localizer.sight(frame, timestamp_ns=now, altitude_m=altitude_m, deadline_ms=deadline_ms)
         lost = self._carry_on(time_s)
         self._expectation.learn(sighting, None if self._orbit is None else _unit(self._orbit.estimate))
-        places = places_of(sighting.places, self._localizer.agreement_acceptance)
+        fix = sighting.fix.status is Status.FIX
+        places = places_of(sighting.places, self._localizer.agreement_acceptance, fix)
 
         used = "" if self._orbit is None else self._follow(sighting, places)
         if not used:
@@ -205,7 +206,7 @@ class Tracker:
             return ""  # not judged
         expected_deg = _track_deg(estimate) + orbit.mount_deg
         if fix.status is Status.FIX:
-            own = _of_fix(places, fix).hypothesis
+            own = places[0].hypothesis
             return self._use(own, known, "a fix of its own") if self._gated(own, known) else ""
         # A place that the whole Earth voted for, where one place in so many was expected.
         spread = estimate.covariance[:3, :3]
@@ -248,7 +249,7 @@ class Tracker:
         if self._orbit is not None and sighting.fix.status is not Status.FIX:
             return ""
         if self._orbit is not None:
-            newest = FramePlaces(newest.time_s, (_of_fix(newest.places, sighting.fix),))
+            newest = FramePlaces(newest.time_s, newest.places[:1])
         known = sighting.known
         if known is None:
             return ""
@@ -268,7 +269,7 @@ class Tracker:
     def _begin(self, newest: FramePlaces, fix: Fix, known: PoseKnowledge, mount_deg: float) -> str:
         """Begin an orbit with one fix; empty where it contradicts what is known. The window keeps the frame: with the
         next fix it can vote for another orbit, should the mount have been told wrongly."""
-        place = _of_fix(newest.places, fix)
+        place = newest.places[0]
         inclination_deg = self._localizer.mission.orbit.inclination_deg
         estimate = orbit_of_one(newest.time_s, place, mount_deg, known, inclination_deg)
         if estimate is None:
@@ -287,12 +288,6 @@ class Tracker:
         """Since the first frame: differences of integers first, so that no nanosecond of a long epoch is lost."""
         assert self._epoch_ns is not None
         return (timestamp_ns - self._epoch_ns) / 1e9
-
-
-def _of_fix(places: Sequence[Place], fix: Fix) -> Place:
-    """The place that the frame's fix was made of."""
-    direction = fix.position_ecef_m / np.linalg.norm(fix.position_ecef_m)
-    return max(places, key=lambda place: float(place.unit @ direction))
 
 
 def _unit(estimate: OrbitEstimate) -> Array:

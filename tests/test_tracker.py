@@ -232,12 +232,29 @@ def test_the_same_wrong_ground_seen_twice_is_one_witness():
     elsewhere = states([0.0, 30.0], first_state(100.0, 200.0))
     lat, lon, _ = geodetic_from_ecef(elsewhere[0][:3])
     shore = ecef_from_geodetic(lat, lon) + rng.uniform(-60e3, 60e3, (12, 2)) @ ecef_from_ned(lat, lon)[:, :2].T
-    for ground, believed in ((shore, False), (None, True)):
+    # Unless each of the two is a fix: then it is believed for itself, and the orbit with both.
+    for score, ground, believed in ((15.0, shore, False), (15.0, None, True), (STRONG, shore, True)):
         tracker = Tracker(ToldLocalizer())
         for state, seconds in zip(elsewhere, (0.0, 30.0), strict=True):
-            one = place(state[:3], heading_deg(state), 15.0, rng, ground=ground)
+            one = place(state[:3], heading_deg(state), score, rng, ground=ground)
             answer = tracker.update(sighting([one, *wrong_places(5, rng)]), time_ns(seconds), ALTITUDE_M)
         assert bool(answer) is believed
+        assert not believed or answer.false_track_probability <= ACCEPTANCE.limit
+
+
+def test_a_fix_is_the_last_word_on_its_place():
+    """The votes for a place may score more than the fix that came of them; its pose is the better one."""
+    rng = np.random.default_rng(16)
+    truth, frames = states([0.0, EVERY_S]), []
+    for state in truth:
+        seen = sighting([right_place(state, STRONG, rng, 300.0), *wrong_places(5, rng)])
+        votes = right_place(state, 3 * STRONG, rng, 20e3)
+        frames.append(replace(seen, places=(seen.places[0], votes, *seen.places[1:])))
+        first, *others = places_of(frames[-1].places, ACCEPTANCE, fix=True)
+        assert first.fix and first.hypothesis is seen.places[0]
+        assert len(others) == 5 and not any(other.fix for other in others)
+    _, found = flown(frames)
+    assert error_m(found[-1], truth[-1]) < 5e3
 
 
 def test_a_fix_outside_the_gate_is_not_used():
