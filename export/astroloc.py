@@ -11,7 +11,7 @@ from export.earth import angle_deg
 from export.loss import multi_similarity
 from export.mum import MapClusters
 from export.parallel import World
-from export.scenes import BEFORE, Scenes, views_of
+from export.scenes import BEFORE, Scenes, pictures_of, views_of
 from export.teacher import Teacher
 from export.whitening import Whitening
 from onboard.geodesy import EARTH_RADIUS_M, Array
@@ -89,18 +89,16 @@ class AstroLoc:
 
     def _found(self, step: int) -> MapClusters:
         """Every process embeds all of it: the same places in the same clusters, without talking."""
-        chosen, maps, frames = self.settings, [], []
+        chosen, frames = self.settings, []
+        maps = map_codes(self.teacher, self.scenes, self.pool, self.world)
         with torch.no_grad():
-            for at in range(0, len(self.pool), EMBEDDED):
-                pictures = self.scenes.maps(self.pool[at : at + EMBEDDED])
-                maps.append(teacher_codes(self.teacher, self.teacher, pictures, self.world).cpu())
             for at in range(0, chosen.relevance, EMBEDDED):
                 # Numbers that no pair of a step has.
                 items = range(chosen.pairs + at, chosen.pairs + min(at + EMBEDDED, chosen.relevance))
                 pictures = [pair.frame for pair in self.scenes.pairs(step, items)]
                 frames.append(teacher_codes(self.teacher, self.teacher, pictures, self.world).cpu())
         seed = self.scenes.settings.seed + step
-        return MapClusters.found(torch.cat(maps).numpy(), torch.cat(frames).numpy(), chosen.clusters, seed)
+        return MapClusters.found(maps.numpy(), torch.cat(frames).numpy(), chosen.clusters, seed)
 
 
 def teacher_codes(network: torch.nn.Module, teacher: Teacher, pictures: list, world: World) -> Tensor:
@@ -110,6 +108,16 @@ def teacher_codes(network: torch.nn.Module, teacher: Teacher, pictures: list, wo
         return network(views)
 
 
+def map_codes(teacher: Teacher, scenes: Scenes, places: Array, world: World) -> Tensor:
+    """Codes (N, dim) of the map at places (N, 2), on the CPU; nothing is learned from them."""
+    with torch.no_grad():
+        parts = [
+            teacher_codes(teacher, teacher, scenes.maps(places[at : at + EMBEDDED]), world).cpu()
+            for at in range(0, len(places), EMBEDDED)
+        ]
+    return torch.cat(parts)
+
+
 def whiten_teacher(teacher: Teacher, scenes: Scenes, world: World) -> None:
     """Make the codes of a fresh teacher centred and uncorrelated, on maps and frames that no step will show; every
     process does the same. They all point nearly the same way otherwise, or spread in few directions: a metric loss has
@@ -117,10 +125,9 @@ def whiten_teacher(teacher: Teacher, scenes: Scenes, world: World) -> None:
     codes = []
     with torch.no_grad():
         for index in range(-(-WHITENED * teacher.settings.dim // EMBEDDED)):
-            pairs = scenes.pairs(BEFORE + index, range(EMBEDDED // 2))
-            pictures = [picture for pair in pairs for picture in (pair.map, pair.frame)]
+            pictures = pictures_of(scenes.pairs(BEFORE + index, range(EMBEDDED // 2)))
             views = views_of(pictures, teacher.settings.span_m, teacher.settings.size).to(world.device)
-            codes.append(teacher.projection(teacher.pool(*teacher.backbone(views))).cpu())
+            codes.append(teacher.projected(views).cpu())
     Whitening.fitted(torch.cat(codes), teacher.settings.dim, 1.0).fold(teacher.projection)
 
 

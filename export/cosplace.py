@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
-from export.astroloc import EMBEDDED, teacher_codes, teacher_groups, whiten_teacher
+from export.astroloc import map_codes, teacher_codes, teacher_groups, whiten_teacher
 from export.cell_classes import CellClasses
 from export.loss import cosface
 from export.parallel import World
@@ -67,12 +67,9 @@ class CosPlace:
         what the codes have in common, until every code and every weight is the same; a network from scratch does not
         leave that again (and forgets, while other groups have their turns, what weights it was trained with)."""
         places = self.classes.places[self.classes.group == group]
+        codes = map_codes(self.teacher, self.scenes, places, self.world)
         with torch.no_grad():
-            parts = [
-                teacher_codes(self.teacher, self.teacher, self.scenes.maps(places[at : at + EMBEDDED]), self.world)
-                for at in range(0, len(places), EMBEDDED)
-            ]
-            self.weights[group].copy_(torch.cat(parts))
+            self.weights[group].copy_(codes)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         turn, into = divmod(step, self.settings.turn)

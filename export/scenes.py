@@ -172,6 +172,11 @@ class Scenes:
             return list(pool.map(make, items))
 
 
+def pictures_of(pairs: Iterable[Pair]) -> list[Picture]:
+    """Map and frame of each pair, by turns."""
+    return [picture for pair in pairs for picture in (pair.map, pair.frame)]
+
+
 def views_of(pictures: Iterable[Picture], span_m: float, size: int) -> Tensor:
     """Views (N, 1, size, size) float32 in channels-last memory, which convolutions on a CPU and in half precision
     on a GPU are fastest with."""

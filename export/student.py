@@ -16,12 +16,11 @@ from tqdm import tqdm
 from export.astroloc import apart, teacher_codes
 from export.discriminant import solve_head
 from export.distillation import regression, relational
-from export.looks import Picture
 from export.loss import multi_similarity
 from export.memory import Memory
 from export.network import Network, NetworkSettings, cost
 from export.parallel import World
-from export.scenes import BEFORE, Pair, Scenes, views_of
+from export.scenes import BEFORE, Pair, Scenes, pictures_of, views_of
 from export.teacher import Teacher
 from export.trainer import TrainingError
 from export.whitening import Whitening
@@ -147,21 +146,17 @@ class Student:
         """The teacher's codes of map and frame by turns, (2 N, D)."""
         assert self.teacher is not None
         with torch.no_grad():
-            return teacher_codes(self.teacher, self.teacher, _pictures(pairs), self.world)
+            return teacher_codes(self.teacher, self.teacher, pictures_of(pairs), self.world)
 
     def _views(self, pairs: list[Pair]) -> Tensor:
         """Map and frame by turns, (2 N, 1, size, size)."""
-        return views_of(_pictures(pairs), self.view.span_m, self.view.size)
+        return views_of(pictures_of(pairs), self.view.span_m, self.view.size)
 
     def _first_pairs(self, count: int) -> Iterator[list[Pair]]:
         """``count`` pairs, in batches, that no step shows."""
         batches = -(-count // self.settings.pairs)
         for index in tqdm(range(batches), desc="pairs", unit="batch", disable=not self.world.leads or None):
             yield self.scenes.pairs(BEFORE + index, range(self.settings.pairs))
-
-
-def _pictures(pairs: list[Pair]) -> list[Picture]:
-    return [picture for pair in pairs for picture in (pair.map, pair.frame)]
 
 
 def turn_head(network: Network, own: Tensor, taught: Tensor) -> None:

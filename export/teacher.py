@@ -54,8 +54,12 @@ class Teacher(nn.Module):
         self.pool = Salad(self.backbone.channels, settings.clusters, settings.cluster_dim, settings.token_dim)
         self.projection = nn.Linear(self.pool.out_features, settings.dim)
 
+    def projected(self, views: Tensor) -> Tensor:
+        """The codes before they are normalised."""
+        return self.projection(self.pool(*self.backbone(views)))
+
     def forward(self, views: Tensor) -> Tensor:
-        return normalize(self.projection(self.pool(*self.backbone(views))).float(), dim=1)
+        return normalize(self.projected(views).float(), dim=1)
 
 
 def save_teacher(teacher: Teacher, path: Path) -> None:
