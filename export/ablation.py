@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import normalize
 
-from export.evaluate import Places, ranks_among, recall
+from export.evaluate import Places, encode_frames, encode_maps, ranks_among, recall
 from export.looks import Picture
 from export.network import NetworkSettings, cost
 from export.parallel import World
 from export.scenes import Scenes
 from export.student import Student, StudentSettings
 from export.teacher import Teacher
+from export.torch_encoder import TorchEncoder
 from export.trainer import RunSettings, fit
-from onboard.encoder import turned
 from onboard.geodesy import distance_m
 
 TIMED_STEPS = 3
@@ -49,20 +48,13 @@ class Bench:
 
     def measure(self, network: torch.nn.Module, view: NetworkSettings) -> dict[str, Any]:
         """Recall of a network over all cells, and what a query costs (milliseconds of processor time)."""
-        network.eval().cpu()
-
-        def codes(views: NDArray[np.float32]) -> NDArray[np.float32]:
-            with torch.inference_mode():
-                return normalize(network(torch.from_numpy(views)), dim=1).numpy()
-
-        views = [picture.view(view.span_m, view.size) for picture in self.maps]
-        gallery = np.concatenate([codes(np.stack(views[at : at + 64])) for at in range(0, len(views), 64)])
-        seen = [picture.view(view.span_m, view.size) for picture in self.queries]
-        began = time.process_time()
-        asked = [codes(turned(one, view.turns)) for one in seen]
-        spent = (time.process_time() - began) / max(1, len(seen)) * 1e3
+        encoder = TorchEncoder(network, view, torch.device("cpu"))
+        gallery = encode_maps(encoder, [picture.view(view.span_m, view.size) for picture in self.maps])
         near = (distance_m(self.cells[:, 0], self.cells[:, 1], *place) <= self.spacing_m for place in self.places)
-        return {**recall(ranks_among(gallery, asked, near)), "ms": round(spent, 1)}
+        began = time.process_time()
+        ranks = ranks_among(gallery, encode_frames(encoder, self.queries, self.spacing_m), near)
+        spent = (time.process_time() - began) / max(1, len(self.queries)) * 1e3
+        return {**recall(ranks), "ms": round(spent, 1)}
 
 
 def rows(network: NetworkSettings, student: StudentSettings, taught: bool) -> list[Row]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from export.cli_common import bar, earth_arguments, settings_of, studio, updating
 from export.json_file import write_json
 from onboard.camera_files import load_camera
-from onboard.encoder import Encoder
+from onboard.encoder import Encoder, moves_m
 from onboard.errors import MissingPackageError, NadirError
 from onboard.plugins import service
 
@@ -61,13 +62,11 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     renderer = studio(arguments, span_m, round(span_m / gsd_m))
     if arguments.vlad:
         encoders[VLAD] = _baseline(renderer, arguments.seed)
-    looks: dict[str, list] = {name: [] for name in encoders}
-    look_places = []
+    looks, look_places = [], []
     with bar("looks", arguments.looks) as shown:
         for picture, place in evaluate.simulated_queries(renderer, arguments.looks, arguments.seed):
+            looks.append(picture)
             look_places.append(place)
-            for name, encoder in encoders.items():
-                looks[name].append(picture.view(encoder.span_m, encoder.size))
             shown.update()
     frame_places = [(frame.lat_deg, frame.lon_deg) for frame in frames]
     labels = [frame.label for frame in frames]
@@ -79,20 +78,18 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         with bar(f"cells of {Path(name).name}", 1) as shown:
             table = build_cells(mosaic, encoder, tuple(arguments.band), arguments.spacing_km * 1e3, updating(shown))
         entry |= {"cells": len(table), "bytes_of_cells": table.codes.nbytes, "dim": encoder.dim, "turns": encoder.turns}
+        entry["moves"] = len(moves_m(table.spacing_m, encoder.reach_m))
         entry["cells_s"] = round(time.perf_counter() - began, 1)
         began, spent = time.perf_counter(), time.process_time()
-        codes = evaluate.encode_all(encoder, looks[name])
-        entry["ms_per_frame"] = round((time.perf_counter() - began) / max(1, len(codes)) * 1e3, 1)
-        entry["cpu_ms_per_frame"] = round((time.process_time() - spent) / max(1, len(codes)) * 1e3, 1)
-        began = time.perf_counter()
+        asked = tqdm(looks, f"looks by {Path(name).name}", disable=not sys.stderr.isatty())
+        codes = evaluate.encode_frames(encoder, asked, table.spacing_m)
         entry["simulated_held_out"] = evaluate.recall(evaluate.hit_ranks(table, codes, look_places))
-        entry["search_ms"] = round((time.perf_counter() - began) / max(1, len(codes)) * 1e3, 1)
+        entry["ms_per_frame"] = round((time.perf_counter() - began) / max(1, len(looks)) * 1e3, 1)
+        entry["cpu_ms_per_frame"] = round((time.process_time() - spent) / max(1, len(looks)) * 1e3, 1)
         # The pixel of a rectified frame is half of a view's, so that the view is reduced, never enlarged.
         seen = (frame.picture(encoder.span_m / encoder.size / 2) for frame in frames)
-        views = [picture.view(encoder.span_m, encoder.size) for picture in seen]
-        entry["real"] = evaluate.by_label(
-            evaluate.hit_ranks(table, evaluate.encode_all(encoder, views), frame_places), labels
-        )
+        codes = evaluate.encode_frames(encoder, seen, table.spacing_m)
+        entry["real"] = evaluate.by_label(evaluate.hit_ranks(table, codes, frame_places), labels)
         if photographs:
             with bar(f"photographs for {Path(name).name}", sum(map(len, photographs))) as shown:
                 entry["earthloc"] = evaluate.recall(
@@ -100,9 +97,10 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
                 )
         report["models"][name] = entry
         print(json.dumps({name: entry}), file=sys.stderr)
+    codes_asked = int(entry["turns"]) * int(entry["moves"])
     report["random_codes"] = {
-        "simulated_held_out": evaluate.recall(evaluate.random_ranks(table, look_places, encoder.turns)),
-        "real": evaluate.by_label(evaluate.random_ranks(table, frame_places, encoder.turns), labels),
+        "simulated_held_out": evaluate.recall(evaluate.random_ranks(table, look_places, codes_asked)),
+        "real": evaluate.by_label(evaluate.random_ranks(table, frame_places, codes_asked), labels),
     }
     write_json(arguments.out, report)
     print(json.dumps(report))
@@ -115,11 +113,13 @@ def _encoder(model: Path, threads: int) -> Any:
     try:
         import torch
 
-        from export.teacher import TeacherEncoder, load_teacher
+        from export.teacher import load_teacher
+        from export.torch_encoder import TorchEncoder
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"a teacher needs the package {error.name!r}: pip install 'nadir[train]'") from error
     torch.set_num_threads(threads)
-    return TeacherEncoder(load_teacher(model), torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    teacher = load_teacher(model)
+    return TorchEncoder(teacher, teacher.settings, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _baseline(renderer: Any, seed: int) -> Any:

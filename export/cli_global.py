@@ -55,7 +55,10 @@ def _training_arguments(parser: argparse.ArgumentParser, steps: int | None, rate
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
     parser.add_argument("--photographs", type=Path, metavar="DIR",
                         help="frames.csv, footprints.csv or corners in the names: trained on too")  # fmt: skip
-    parser.add_argument("--span-km", type=float, default=320.0, help="ground seen by the network (%(default)s)")
+    parser.add_argument("--span-km", type=float, default=280.0, help="ground seen by the network (%(default)s)")
+    parser.add_argument("--reach-km", type=float, default=12.5,
+                        help="how far off its map's middle a frame may lie: the search sees to the rest (%(default)s)",
+                        )  # fmt: skip
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
     parser.add_argument("--threads", type=int, default=2, help="of the network on a CPU, and of the renderer")
     if steps is not None:
@@ -66,9 +69,9 @@ def _training_arguments(parser: argparse.ArgumentParser, steps: int | None, rate
 
 def _student_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teacher", type=Path, metavar="TEACHER.pt")
-    parser.add_argument("--size", type=int, default=64, help="pixels a side of the view (%(default)s)")
-    parser.add_argument("--dim", type=int, default=128, help="length of the code (%(default)s)")
-    parser.add_argument("--turns", type=int, default=16, help="of a frame at search (%(default)s)")
+    parser.add_argument("--size", type=int, default=56, help="pixels a side of the view (%(default)s)")
+    parser.add_argument("--dim", type=int, default=256, help="length of the code (%(default)s)")
+    parser.add_argument("--turns", type=int, default=24, help="of a frame at search (%(default)s)")
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64, help="pairs of map and frame a step (%(default)s)")
@@ -89,7 +92,7 @@ def run_teacher(arguments: argparse.Namespace) -> int:
     clusters, cluster_dim, token_dim = arguments.salad
     settings = TeacherSettings(
         arguments.backbone, arguments.size, arguments.span_km * 1e3, arguments.dim, arguments.turns,
-        clusters, cluster_dim, token_dim,
+        clusters, cluster_dim, token_dim, arguments.reach_km * 1e3,
     )  # fmt: skip
     with joined_world(arguments.device) as world:
         torch.manual_seed(arguments.seed)
@@ -179,8 +182,9 @@ def _student_settings(arguments: argparse.Namespace, whiten: float) -> Any:
     from export.student import StudentSettings
 
     network = NetworkSettings(
-        arguments.size, arguments.span_km * 1e3, arguments.dim, arguments.turns, arguments.channels, arguments.blocks
-    )
+        arguments.size, arguments.span_km * 1e3, arguments.dim, arguments.turns, arguments.channels, arguments.blocks,
+        arguments.reach_km * 1e3,
+    )  # fmt: skip
     asked = {loss: getattr(arguments, loss) for loss in LOSSES}
     usual = {loss: 1.0 if arguments.teacher or loss == "metric" else 0.0 for loss in LOSSES}
     weights: dict[str, Any] = {loss: usual[loss] if weight is None else weight for loss, weight in asked.items()}
@@ -204,7 +208,9 @@ def _scenes(arguments: argparse.Namespace, size: int, turns: int) -> Any:
     span_m = arguments.span_km * 1e3
     photographs = read_photographs(arguments.photographs, span_m, turns) if arguments.photographs else ()
     rendered = studio(arguments, span_m, size)
-    return Scenes(rendered, SceneSettings(arguments.seed, turns), photographs, arguments.threads)
+    return Scenes(
+        rendered, SceneSettings(arguments.seed, turns, arguments.reach_km * 1e3), photographs, arguments.threads
+    )
 
 
 def _run(arguments: argparse.Namespace) -> Any:

@@ -41,9 +41,8 @@ def run_quantize(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"quantizing needs the package {error.name!r}: pip install 'nadir[train]'") from error
     encoder = Encoder(arguments.model)
-    views = calibration_views(
-        studio(arguments, encoder.span_m, encoder.size), encoder.turns, arguments.views, arguments.seed
-    )
+    rendered = studio(arguments, encoder.span_m, encoder.size)
+    views = calibration_views(rendered, encoder.turns, encoder.reach_m, arguments.views, arguments.seed)
     quantize(arguments.model, arguments.out, views)
     write_json(arguments.out.with_suffix(".json"), {"settings": settings_of(arguments)})
     sizes = arguments.model.stat().st_size, arguments.out.stat().st_size

@@ -1,10 +1,11 @@
 """CosPlace's recipe (Berton et al., CVPR 2022): classify views into cells of ground, one group after another.
 
 No pairs are mined and no clusters found: the cost is linear in the views. As in EigenPlaces (Berton et al., ICCV 2023)
-a class holds views from all over its cell, here also of two kinds, dated map and frame, which meet in its weight.
+a class holds views of two kinds, dated map and frame, which meet in its weight. They lie within the search's reach of
+the cell's middle.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,7 @@ class CosPlace:
     group."""
 
     def __init__(self, teacher: Teacher, scenes: Scenes, settings: CosPlaceSettings, world: World) -> None:
-        self.teacher, self.settings, self.world = teacher, settings, world
-        # A frame of a class may lie anywhere in its cell.
-        self.scenes = replace(scenes, settings=replace(scenes.settings, max_offset_m=settings.cell_m / 2))
+        self.teacher, self.scenes, self.settings, self.world = teacher, scenes, settings, world
         self.network = world.wrapped(teacher)
         self.classes = CellClasses.tiled(scenes, settings.cell_m, settings.stride)
         if not self.classes.sizes:

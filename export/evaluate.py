@@ -4,7 +4,7 @@ A hit at k: one of the k best cells lies within a cell's spacing of the truth. B
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from export.footprints import Footprint
 from export.looks import Picture, Studio
 from export.regions import draw_held_out
 from onboard.cells import CellTable
-from onboard.encoder import luminance
+from onboard.encoder import ViewEncoder, frame_codes, luminance, turned
 from onboard.geodesy import distance_m
 
 AT = (1, 5, 10, 20, 100)
@@ -22,21 +22,8 @@ Codes = NDArray[np.float32]
 Places = list[tuple[float, float]]
 
 
-class ViewEncoder(Protocol):
-    """What can be measured: a network of a flight pack, a teacher, the classical baseline."""
-
-    span_m: float
-    size: int
-    dim: int
-    turns: int
-
-    def encode(self, views: Codes) -> Codes: ...
-
-    def encode_turned(self, view: Codes) -> Codes: ...
-
-
 def hit_ranks(table: CellTable, codes: Iterable[Codes], places: Places) -> NDArray[np.int64]:
-    """For each query, codes (turns, dim), the rank (0 = first) of the best cell within table.spacing_m of its place;
+    """For each query, codes (K, dim), the rank (0 = first) of the best cell within table.spacing_m of its place;
     the number of cells when there is none."""
     cells = table.codes.astype(np.float32) * np.float32(table.scale)
     near = (distance_m(table.lat_deg, table.lon_deg, *place) <= table.spacing_m for place in places)
@@ -44,8 +31,8 @@ def hit_ranks(table: CellTable, codes: Iterable[Codes], places: Places) -> NDArr
 
 
 def ranks_among(gallery: Codes, codes: Iterable[Codes], right: Iterable[NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """For each query, codes (turns, dim), how many wrong rows of the gallery (N, dim) are at least as similar, at their
-    best turn, as the best right one; N when nothing is right. Ties count as lost: equal codes know nothing."""
+    """For each query, codes (K, dim), how many wrong rows of the gallery (N, dim) are at least as similar, to the code
+    they are likest, as the best right one; N when nothing is right. Ties count as lost: equal codes know nothing."""
     ranks = []
     for query, hit in zip(codes, right):
         similarity = (gallery @ query.T).max(axis=1)
@@ -62,8 +49,9 @@ def recall(ranks: NDArray[np.int64]) -> dict[str, Any]:
     return {"queries": len(ranks), **found, "median_rank": int(np.median(ranks)) + 1}
 
 
-def random_ranks(table: CellTable, places: Places, turns: int, seed: int = 0) -> NDArray[np.int64]:
-    """`hit_ranks` of codes drawn at random, for table and queries alike: what knowing nothing gives."""
+def random_ranks(table: CellTable, places: Places, asked: int, seed: int = 0) -> NDArray[np.int64]:
+    """`hit_ranks` of codes drawn at random, for table and queries alike, ``asked`` a query: what knowing nothing
+    gives."""
     rng = np.random.default_rng(seed)
 
     def unit(count: int) -> Codes:
@@ -71,7 +59,7 @@ def random_ranks(table: CellTable, places: Places, turns: int, seed: int = 0) ->
         return codes / np.linalg.norm(codes, axis=1, keepdims=True)
 
     blank = CellTable.quantized(table.lat_deg, table.lon_deg, unit(len(table)), table.spacing_m)
-    return hit_ranks(blank, (unit(turns) for _ in places), places)
+    return hit_ranks(blank, (unit(asked) for _ in places), places)
 
 
 def simulated_queries(studio: Studio, count: int, seed: int) -> Iterator[tuple[Picture, tuple[float, float]]]:
@@ -82,7 +70,7 @@ def simulated_queries(studio: Studio, count: int, seed: int) -> Iterator[tuple[P
         row, column = min(179, int(90 - lat_deg)), min(359, int(lon_deg + 180))
         if studio.earth.land_share[row, column] >= 0.3:
             count -= 1
-            yield studio.look_picture(rng, lat_deg, lon_deg, rng.uniform(0, 360), 0.0), (lat_deg, lon_deg)
+            yield studio.look_picture(rng, lat_deg, lon_deg, rng.uniform(0, 360), 0.0, aside=0.0), (lat_deg, lon_deg)
 
 
 def by_label(ranks: NDArray[np.int64], labels: list[str]) -> dict[str, dict[str, Any]]:
@@ -92,9 +80,10 @@ def by_label(ranks: NDArray[np.int64], labels: list[str]) -> dict[str, dict[str,
     return {name or "unlabelled": recall(ranks[chosen[name]]) for name in names}
 
 
-def encode_all(encoder: ViewEncoder, views: Iterable[Codes]) -> list[Codes]:
-    """Codes (turns, dim) of every view."""
-    return [encoder.encode_turned(view) for view in views]
+def encode_frames(encoder: ViewEncoder, frames: Iterable[Picture], spacing_m: float) -> Iterator[Codes]:
+    """Codes (K, dim) of every frame, as the search among cells ``spacing_m`` apart asks for them."""
+    for frame in frames:
+        yield frame_codes(encoder, frame.grey, frame.mask, frame.gsd_m, frame.centre_px, spacing_m)
 
 
 def encode_maps(encoder: ViewEncoder, views: Sequence[Codes]) -> Codes:
@@ -121,7 +110,8 @@ def footprint_ranks(
     hits = [meeting(query, database) for query in queries]
     asked = [query for query, hit in zip(queries, hits) if hit.any()]
     gallery = encode_maps(encoder, list(views(database)))
-    return ranks_among(gallery, encode_all(encoder, views(asked)), [hit for hit in hits if hit.any()])
+    codes = (encoder.encode(turned(view, encoder.turns)) for view in views(asked))
+    return ranks_among(gallery, codes, [hit for hit in hits if hit.any()])
 
 
 def meeting(query: Footprint, database: Sequence[Footprint]) -> NDArray[np.bool_]:

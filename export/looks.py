@@ -1,7 +1,7 @@
 """Looks: what a camera might see of a place, rendered anew for every training step.
 
 A look differs from the map by everything a frame differs by: heading, offset, tilt and scale; season, snow,
-near-infrared response; haze, cloud and its shadow; water that glints; blur, noise and a porthole.
+near-infrared response; haze, cloud and its shadow; water that glints; blur, noise and a porthole, told or not.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,10 @@ OVERSAMPLE = 4 / 3
 SCALE_ERROR = 0.07
 # Keystone: how much the scale changes from the middle to the edge, at most.
 KEYSTONE = 0.05
+# How far from a view's middle that of the frame may lie, in half sides: the search looks around the nadir.
+ASIDE = 0.35
+# Few cameras come with a mask: so often nobody tells that a window's rim is no ground.
+UNTOLD_RIM = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +91,19 @@ class Studio:
         return self._picture(self._land(rng, lat_deg, lon_deg, heading_deg, max_offset_m, np.eye(3)))
 
     def look_picture(
-        self, rng: np.random.Generator, lat_deg: float, lon_deg: float, heading_deg: float, max_offset_m: float
-    ) -> Picture:
-        """A look within max_offset_m of a place, image up towards heading_deg."""
+        self, rng: np.random.Generator, lat_deg: float, lon_deg: float, heading_deg: float, max_offset_m: float,
+        aside: float = ASIDE,
+    ) -> Picture:  # fmt: skip
+        """A look within max_offset_m of a place, image up towards heading_deg; aside: how far from its middle the
+        frame's own may lie, in half sides."""
         grey = self._sky(rng, self._land(rng, lat_deg, lon_deg, heading_deg, max_offset_m, None))
-        return self._picture(_sensor(rng, grey), porthole(rng, self._render_px))
+        frame, window = porthole(rng, self._render_px, aside)
+        if rng.uniform() < UNTOLD_RIM:
+            shown = cv2.GaussianBlur(window.astype(np.float32), (0, 0), rng.uniform(0.7, 3.0))
+            grey = grey * shown + rng.uniform(0, 25) * (1 - shown)
+        else:
+            frame &= window
+        return self._picture(_sensor(rng, grey), frame)
 
     def _land(
         self, rng: np.random.Generator, lat_deg: float, lon_deg: float, heading_deg: float, max_offset_m: float,
@@ -177,20 +189,23 @@ def _sensor(rng: np.random.Generator, grey: NDArray) -> NDArray:
     return np.clip(grey, 0, 255)
 
 
-def porthole(rng: np.random.Generator, size_px: int) -> NDArray[np.bool_]:
-    """What a frame sees of the view's square: a wide picture of any heading, a round window, a box of text."""
+def porthole(rng: np.random.Generator, size_px: int, aside: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What a frame sees of the view's square, (size_px, size_px) each: where a wide picture of any heading reaches, its
+    middle up to ``aside`` half sides off; and what of that a round window and a box of text leave to be seen."""
     at = (np.arange(size_px, dtype=np.float32) - (size_px - 1) / 2) / (size_px / 2)
     angle = rng.uniform(0, 2 * np.pi)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    across = cos * at[None] + sin * at[:, None]
-    along = cos * at[:, None] - sin * at[None]
+    aside_x, aside_y = rng.uniform(-aside, aside, 2).astype(np.float32)
+    across = cos * at[None] + sin * at[:, None] - aside_x
+    along = cos * at[:, None] - sin * at[None] - aside_y
     half_height = rng.uniform(0.85, 1.2)
-    seen = np.abs(along) < half_height
+    frame = np.abs(along) < half_height
+    window = np.ones_like(frame)
     if rng.uniform() < 0.8:
         off_x, off_y, radius = rng.uniform(-0.25, 0.25), rng.uniform(-0.12, 0.12), rng.uniform(0.95, 1.3)
-        seen &= (across - off_x) ** 2 + (along - off_y) ** 2 < radius**2
+        window = (across - off_x) ** 2 + (along - off_y) ** 2 < radius**2
     if rng.uniform() < 0.5:
         left, top = rng.uniform(-0.9, 0.3), rng.uniform(-half_height, -0.7)
         box = (across > left) & (across < left + rng.uniform(0.1, 0.6)) & (along < top + rng.uniform(0.0, 0.3))
-        seen &= ~box
-    return seen
+        window &= ~box
+    return frame, window

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from export.scenes import REACH_M
+
 STEM_PX = 13
 DESIGNED = 32  # channels of the stem that are derivatives of Gaussians; further ones start at random
 # The pooling window of a grid point, in pixels of the half-size picture, at a stride of 4.
@@ -22,14 +24,16 @@ POOL_PX, POOL_SIGMA = 12, 2.5
 @dataclass(frozen=True)
 class NetworkSettings:
     """size: pixels a side of the view, a multiple of 8; span_m: its side on the ground; dim: length of the code;
-    turns: how many turns of a frame the search tries; channels of every layer, at least 32; blocks: how many."""
+    turns: how many turns of a frame the search tries; channels of every layer, at least 32; blocks: how many;
+    reach_m: as `onboard.encoder.ViewEncoder` has it."""
 
-    size: int = 64
-    span_m: float = 320e3
-    dim: int = 128
-    turns: int = 16
+    size: int = 56
+    span_m: float = 280e3
+    dim: int = 256
+    turns: int = 24
     channels: int = 32
     blocks: int = 2
+    reach_m: float = REACH_M
 
     def metadata(self) -> dict[str, str]:
         """As written into the model file's metadata_props."""

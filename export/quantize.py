@@ -39,14 +39,14 @@ class _Batches(CalibrationDataReader):
         return next(self._batches, None)
 
 
-def calibration_views(studio: Studio, turns: int, count: int, seed: int) -> NDArray[np.float32]:
+def calibration_views(studio: Studio, turns: int, reach_m: float, count: int, seed: int) -> NDArray[np.float32]:
     """Views (count, 1, size, size) to calibrate on: map and looks in turn, at places anywhere on land."""
     rng = np.random.default_rng([seed, 2])
     views: list[NDArray[np.float32]] = []
     while len(views) < count:
         lat_deg, lon_deg = studio.earth.draw_place(rng, (-62.0, 62.0), 0.15)
         views.append(studio.map_view(lat_deg, lon_deg))
-        views.append(studio.look_view(rng, lat_deg, lon_deg, rng.uniform(-0.5, 0.5) * 360 / turns, 45e3))
+        views.append(studio.look_view(rng, lat_deg, lon_deg, rng.uniform(-0.5, 0.5) * 360 / turns, reach_m))
     return np.stack(views[:count])
 
 

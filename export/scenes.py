@@ -25,6 +25,9 @@ from onboard.geodesy import Array
 
 # The search turns the frame in steps: what is left of the heading is a little more than half a step.
 HEADING_REACH = 0.6
+# How far off a look may lie from the middle of its map: what is farther the search looks at anew. Codes that forgive
+# more tell less (docs/decisions.md).
+REACH_M = 12.5e3
 # Photographs that fill less than this share of the view's disc are left out.
 MIN_SHOWN = 0.3
 # First numbers of random streams, so that none is used for two things.
@@ -74,12 +77,12 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """turns: how many turns of a frame the search will try (1: frames of any heading); max_offset_m: how far a look may
-    lie from its map; photo_share: how many pairs are of photographs, where there are any."""
+    """turns: how many turns of a frame the search will try (1: frames of any heading); reach_m: how far a look may lie
+    from its map; photo_share: how many pairs are of photographs, where there are any."""
 
     seed: int
     turns: int
-    max_offset_m: float = 30e3
+    reach_m: float = REACH_M
     photo_share: float = 0.5
     band_deg: tuple[float, float] = (-62.0, 62.0)
     min_land: float = 0.15
@@ -153,12 +156,12 @@ class Scenes:
         return photograph, replace(photograph.picture(self.studio.gsd_m), turn_deg=self._heading(rng))
 
     def _look(self, rng: np.random.Generator, lat_deg: float, lon_deg: float) -> Picture:
-        return self.studio.look_picture(rng, lat_deg, lon_deg, self._heading(rng), self.settings.max_offset_m)
+        return self.studio.look_picture(rng, lat_deg, lon_deg, self._heading(rng), self.settings.reach_m)
 
     def _dated(self, step: int, item: int, place: list[float]) -> Picture:
         rng = np.random.default_rng([self.settings.seed, DATED, step, item])
         lat_deg, lon_deg = place
-        return self.studio.dated_picture(rng, lat_deg, lon_deg, self._heading(rng), self.settings.max_offset_m)
+        return self.studio.dated_picture(rng, lat_deg, lon_deg, self._heading(rng), self.settings.reach_m)
 
     def _heading(self, rng: np.random.Generator) -> float:
         reach = min(0.5, HEADING_REACH / self.settings.turns)

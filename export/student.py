@@ -183,5 +183,10 @@ def _check(network: Network, view: NetworkSettings, settings: StudentSettings, t
             f"the teacher knows frames to within half of 1/{teacher.settings.turns} turn, the student is to see "
             f"1/{view.turns}: give at least --turns {teacher.settings.turns}"
         )
+    if teacher and teacher.settings.reach_m < view.reach_m:
+        raise TrainingError(
+            f"the teacher knows frames to within {teacher.settings.reach_m / 1e3:g} km, the student is to know them to "
+            f"within {view.reach_m / 1e3:g}: give at most --reach-km {teacher.settings.reach_m / 1e3:g}"
+        )
     if teacher and teacher.settings.dim < view.dim:
         raise TrainingError(f"codes of {view.dim} cannot be taught by a teacher's of {teacher.settings.dim}")

@@ -4,18 +4,14 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from export.backbone import ConvBackbone, Dinov2Backbone, described_backbone, load_backbone
 from export.salad import Salad
-from onboard.encoder import turned
+from export.scenes import REACH_M
 from onboard.errors import NadirError
-
-BATCH = 32
 
 
 class TeacherError(NadirError):
@@ -26,7 +22,7 @@ class TeacherError(NadirError):
 class TeacherSettings:
     """backbone: `export.backbone.load_backbone`'s name; size: pixels a side of the view; span_m: its side on the
     ground; dim: length of the code; turns: how many turns of a frame the search tries (1: codes for any heading);
-    clusters, cluster_dim, token_dim: of SALAD."""
+    clusters, cluster_dim, token_dim: of SALAD; reach_m: as `onboard.encoder.ViewEncoder` has it."""
 
     backbone: str
     size: int
@@ -36,6 +32,7 @@ class TeacherSettings:
     clusters: int = 64
     cluster_dim: int = 128
     token_dim: int = 256
+    reach_m: float = REACH_M
 
 
 class Teacher(nn.Module):
@@ -82,25 +79,3 @@ def load_teacher(path: Path) -> Teacher:
     except Exception as error:  # torch raises many kinds
         raise TeacherError(f"{path}: not a teacher of 'nadir export teacher' ({error})") from error
     return teacher.eval()
-
-
-class TeacherEncoder:
-    """A teacher behind the face of `onboard.encoder.Encoder`: span_m, size, dim, turns, encode, encode_turned."""
-
-    def __init__(self, teacher: Teacher, device: torch.device) -> None:
-        self._teacher, self._device = teacher.to(device).eval(), device
-        settings = teacher.settings
-        self.span_m, self.size, self.dim, self.turns = settings.span_m, settings.size, settings.dim, settings.turns
-
-    def encode(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Codes (N, dim) float32 of unit length of views (N, 1, size, size)."""
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, self._device.type == "cuda"):
-            parts = [
-                self._teacher(torch.from_numpy(np.ascontiguousarray(views[at : at + BATCH])).to(self._device)).cpu()
-                for at in range(0, len(views), BATCH)
-            ]
-        return torch.cat(parts).numpy()
-
-    def encode_turned(self, view: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Codes (turns, dim) of one frame's view; row k supposes heading k * 360 / turns degrees."""
-        return self.encode(turned(view, self.turns))

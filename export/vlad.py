@@ -26,9 +26,9 @@ class VocabularyError(NadirError):
 
 
 class VladEncoder:
-    """Behind the face of `onboard.encoder.Encoder`: span_m, size, dim, turns (1, as SIFT turns with the picture)."""
+    """A `ViewEncoder`. One turn will do, as SIFT turns with the picture, and one move, as words lie anywhere in it."""
 
-    turns = 1
+    turns, reach_m = 1, np.inf
 
     def __init__(self, views: Iterable[NDArray[np.float32]], span_m: float, size: int, dim: int, seed: int) -> None:
         """Learn the words and directions from views (1, size, size); raises VocabularyError for fewer than ``dim``."""
@@ -57,10 +57,6 @@ class VladEncoder:
         codes = self._whiten.apply(vectors)
         codes[~vectors.any(axis=1)] = 0
         return codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-9)
-
-    def encode_turned(self, view: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Code (1, dim) of one frame's view (1, size, size)."""
-        return self.encode(view[None])
 
     def _described(self, view: NDArray[np.float32]) -> NDArray[np.float32]:
         """RootSIFT (K, 128) of a view (1, size, size)."""

@@ -11,12 +11,12 @@ from onboard.geodesy import EARTH_RADIUS_M, Array
 
 
 class Ranking(NamedTuple):
-    """Cells, best first: indices (top,) int64, similarity (top,) float32 (cosine), turn (top,) int64: which of the
-    codes asked matched best, that is the heading step of `Encoder.encode_turned`."""
+    """Cells, best first: indices (top,) int64, similarity (top,) float32 (cosine), code (top,) int64: which of the
+    codes asked matched best, that is the move and the heading of `onboard.encoder.frame_codes`."""
 
     indices: NDArray[np.int64]
     similarity: NDArray[np.float32]
-    turn: NDArray[np.int64]
+    code: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +44,12 @@ class CellTable:
         """The ``top`` cells most like any of the codes, (dim,) or (K, dim) of unit length; fewer in a small table."""
         queries = np.atleast_2d(codes).astype(np.float32) * np.float32(self.scale)
         similarity = self.codes.astype(np.float32) @ queries.T
-        turn = similarity.argmax(axis=1)
-        best = similarity[np.arange(len(self)), turn]
+        code = similarity.argmax(axis=1)
+        best = similarity[np.arange(len(self)), code]
         top = min(top, len(self))
         chosen = np.argpartition(-best, top - 1)[:top] if 0 < top < len(self) else np.arange(top)
         chosen = chosen[np.argsort(-best[chosen], kind="stable")]
-        return Ranking(chosen, best[chosen], turn[chosen])
+        return Ranking(chosen, best[chosen], code[chosen])
 
     def arrays(self) -> dict[str, NDArray]:
         """The table as named arrays, for storage."""

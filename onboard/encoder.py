@@ -1,12 +1,14 @@
 """The global code of a view: what the network sees, and the network in ONNX Runtime.
 
 The network sees a disc of ground around the nadir, locally normalised, so that light, haze and colour hardly matter
-and a turn of the camera is a rotation of the picture. It expects north up to within about half a turn step: a map
-patch is encoded once, a frame at every turn step, and the search takes the best (time is paid, not memory).
+and a turn of the camera is a rotation of the picture. It expects north up to within about half a turn step, and the
+middle of the map's view to within some kilometres of its own: a map patch is encoded once, a frame around every point
+of a small grid and at every turn step, and the search takes the best (time is paid, not memory).
 """
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -29,7 +31,9 @@ CLIP = 2.5
 # Pixels with less than this share of seen ground are not seen.
 SEEN_SHARE = 0.5
 # Keys of the model's metadata_props, all decimal numbers as text.
-METADATA = ("span_m", "size", "dim", "turns")
+METADATA = ("span_m", "size", "dim", "turns", "reach_m")
+# A place is nowhere farther than this many spacings from the nearest of the staggered cells (`onboard.cells`).
+CELL_REACH = 0.625
 
 
 def luminance(rgb: NDArray[np.uint8]) -> Float:
@@ -109,39 +113,71 @@ def turned(view: Float, turns: int) -> Float:
     return out
 
 
-class Encoder:
-    """A network file in ONNX Runtime. Raises PackError when it cannot be read or lacks its metadata.
+def moves_m(spacing_m: float, reach_m: float) -> NDArray[np.float64]:
+    """Ground offsets (K, 2), right and down, around which a frame is looked at: steps of twice ``reach_m``, as far as
+    the nearest of cells ``spacing_m`` apart can lie from its nadir."""
+    farthest_m = CELL_REACH * spacing_m
+    reach_m = min(reach_m, farthest_m)
+    across = int(np.ceil(farthest_m / reach_m))
+    at = (np.arange(across) - (across - 1) / 2) * 2 * reach_m
+    grid = np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
+    return grid[np.hypot(*grid.T) <= farthest_m]
 
-    span_m: side of the view on the ground; size: its pixels a side; dim: length of a code; turns: how many
-    turns of a frame cover the circle.
-    """
+
+class ViewEncoder(Protocol):
+    """What gives views codes. span_m: side of the view on the ground; size: its pixels a side; dim: length of a code;
+    turns: how many turns of a frame cover the circle; reach_m: how far the middles of two views of a place may lie
+    apart."""
+
+    span_m: float
+    size: int
+    dim: int
+    turns: int
+    reach_m: float
+
+    def encode(self, views: Float) -> Float:
+        """Codes (N, dim) float32 of unit length of views (N, 1, size, size)."""
+        ...
+
+
+def frame_codes(
+    encoder: ViewEncoder,
+    grey: Float,
+    mask: NDArray[np.bool_],
+    gsd_m: float,
+    centre_px: tuple[float, float],
+    spacing_m: float,
+) -> Float:
+    """Codes (K * turns, dim) of a frame, as of `grey_view`, for the search among cells ``spacing_m`` apart: around each
+    of K `moves_m`, row k * turns + t supposing the heading t * 360 / turns degrees."""
+    centres = np.array(centre_px) + moves_m(spacing_m, encoder.reach_m) / gsd_m
+    return np.concatenate(
+        [
+            encoder.encode(turned(grey_view(grey, mask, gsd_m, (x, y), encoder.span_m, encoder.size), encoder.turns))
+            for x, y in centres.tolist()
+        ]
+    )
+
+
+class Encoder:
+    """A `ViewEncoder`: a network file in ONNX Runtime. Raises PackError when it is unreadable or lacks its metadata."""
 
     def __init__(self, model: str | Path | bytes, threads: int = 2) -> None:
         name = "the network" if isinstance(model, bytes) else str(model)
         self._network = OnnxNetwork(model, threads, name)
         metadata = self._network.metadata
         try:
-            span_m, size, dim, turns = (float(metadata[key]) for key in METADATA)
+            span_m, size, dim, turns, reach_m = (float(metadata[key]) for key in METADATA)
         except (KeyError, ValueError) as error:
             raise PackError(
                 f"{name}: its metadata lacks {error}; networks made by 'nadir export' carry {', '.join(METADATA)}"
             ) from error
-        self.span_m, self.size, self.dim, self.turns = span_m, int(size), int(dim), int(turns)
+        self.span_m, self.size, self.dim, self.turns, self.reach_m = span_m, int(size), int(dim), int(turns), reach_m
         wanted, found = ((1, self.size, self.size), self.dim), (self._network.input_shape, self._network.dim)
-        if found != wanted or min(self.size, self.dim, self.turns) < 1 or not span_m > 0:
+        if found != wanted or min(self.size, self.dim, self.turns) < 1 or not min(span_m, reach_m) > 0:
             raise PackError(f"{name}: its shapes {found} are not those of its metadata {wanted}")
-
-    def view(
-        self, rectified_rgb: NDArray[np.uint8], mask: NDArray[np.bool_], gsd_m: float, centre_px: tuple[float, float]
-    ) -> Float:
-        """`network_view` with this network's span and size: (1, size, size)."""
-        return network_view(rectified_rgb, mask, gsd_m, centre_px, self.span_m, self.size)
 
     def encode(self, views: Float) -> Float:
         """Codes (N, dim) float32 of unit length of views (N, 1, size, size)."""
         codes = self._network.run(np.ascontiguousarray(views, np.float32))
         return codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-9)
-
-    def encode_turned(self, view: Float) -> Float:
-        """Codes (turns, dim) of one frame's view (1, size, size); row k supposes heading k * 360 / turns degrees."""
-        return self.encode(turned(view, self.turns))

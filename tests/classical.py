@@ -150,7 +150,7 @@ class ClassicalLocalizer:
     def localize(self, frame: Rectified) -> Answer:
         start = time.perf_counter()
         view = network_view(frame.image, frame.mask, frame.gsd_m, frame.centre_px, SPAN_M, VIEW_PX)
-        similarity = self._codes @ self._encoder.encode_turned(view)[0]
+        similarity = self._codes @ self._encoder.encode(view[None])[0]
         ranked = np.argsort(-similarity)[: self._top].tolist()
         retrieved = time.perf_counter()
         features = self._features(frame.image, frame.mask)

@@ -21,4 +21,4 @@ def studio(size: int = SIZE, span_m: float = SPAN_M) -> Studio:
 
 
 def scenes(turns: int = TURNS, threads: int = 1) -> Scenes:
-    return Scenes(studio(), SceneSettings(0, turns, max_offset_m=50e3, min_land=-1.0), threads=threads)
+    return Scenes(studio(), SceneSettings(0, turns, reach_m=50e3, min_land=-1.0), threads=threads)

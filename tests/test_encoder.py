@@ -153,7 +153,7 @@ def test_the_best_turn_counts() -> None:
     table, codes = small_table()
     queries = np.stack([-codes[3], codes[7], -codes[9]])
     ranking = table.rank(queries, 3)
-    assert ranking.indices[0] == 7 and ranking.turn[0] == 1
+    assert ranking.indices[0] == 7 and ranking.code[0] == 1
 
 
 def test_top_may_exceed_the_table_or_be_nothing() -> None:

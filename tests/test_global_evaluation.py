@@ -142,7 +142,7 @@ def test_the_classical_baseline_finds_turned_pictures(baseline: VladEncoder) -> 
     places = np.column_stack([rng.uniform(-60, 60, 40), rng.uniform(-180, 180, 40)])
     gallery = baseline.encode(np.stack([camera.map_view(*place) for place in places]))
     np.testing.assert_allclose(np.linalg.norm(gallery, axis=1), 1, atol=1e-5)
-    asked = [baseline.encode_turned(camera.map_view(*place, heading_deg=130.0)) for place in places]
+    asked = list(evaluate.encode_frames(baseline, [camera.map_picture(*place, 130.0) for place in places], 100e3))
     ranks = evaluate.ranks_among(gallery, asked, np.eye(40, dtype=bool))
     assert np.mean(ranks == 0) > 0.5
     nothing = np.zeros((1, 1, 96, 96), np.float32)

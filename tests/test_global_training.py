@@ -25,7 +25,8 @@ from export.parallel import World, joined_world  # noqa: E402
 from export.regions import held_out  # noqa: E402
 from export.scenes import views_of  # noqa: E402
 from export.student import Student, StudentSettings, turn_head  # noqa: E402
-from export.teacher import Teacher, TeacherEncoder, TeacherError, TeacherSettings, load_teacher, save_teacher  # noqa: E402
+from export.teacher import Teacher, TeacherError, TeacherSettings, load_teacher, save_teacher  # noqa: E402
+from export.torch_encoder import TorchEncoder  # noqa: E402
 from export.trainer import RunSettings, TrainingError, fit  # noqa: E402
 from onboard.geodesy import distance_m  # noqa: E402
 from tests.small_earth import SIZE, SPAN_M, TURNS, scenes  # noqa: E402
@@ -112,8 +113,9 @@ def test_pair_and_place_losses_know_what_belongs_together() -> None:
 def test_steps_reduce_the_loss(name: str) -> None:
     recipe = RECIPES[name]()
     recipe.start()
+    recipe.losses(0)  # what begins a turn
     parameters = [parameter for group in recipe.groups() for parameter in group["params"]]
-    optimizer = torch.optim.AdamW(parameters, lr=3e-5 if name == "astroloc" else 1e-3)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3 if name == "student" else 3e-5)
     losses = []
     for _ in range(8):
         if name == "student":
@@ -227,7 +229,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
         start = teacher().state_dict()
         for key, value in alone.teacher.state_dict().items():
             # Sums in another order, then divided by AdamW's root of almost nothing: equal to a small part of a step.
-            torch.testing.assert_close(shared[key], value, atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(shared[key], value, atol=3e-4, rtol=1e-3)
         moved = max(float((value - start[key]).abs().max()) for key, value in alone.teacher.state_dict().items())
         assert moved > 5e-4
 
@@ -240,11 +242,10 @@ def test_a_share_that_does_not_divide_is_refused() -> None:
 def test_a_teacher_survives_its_file(tmp_path: Path) -> None:
     made = teacher().eval()
     save_teacher(made, tmp_path / "teacher.pt")
-    encoder = TeacherEncoder(load_teacher(tmp_path / "teacher.pt"), torch.device("cpu"))
+    encoder = TorchEncoder(load_teacher(tmp_path / "teacher.pt"), TEACHER, torch.device("cpu"))
     views = views_of(scenes().maps(np.array([[0.0, 0.0], [10.0, 30.0]])), SPAN_M, SIZE)
     with torch.no_grad():
         np.testing.assert_allclose(encoder.encode(views.numpy()), made(views).numpy(), atol=1e-6)
-    assert encoder.encode_turned(views[0].numpy()).shape == (TURNS, 48)
     (tmp_path / "teacher.pt").write_bytes(b"damaged")
     with pytest.raises(TeacherError, match=r"teacher\.pt"):
         load_teacher(tmp_path / "teacher.pt")
@@ -305,6 +306,8 @@ def test_a_student_that_cannot_fly_or_learn_is_refused() -> None:
         made(NETWORK, replace(STUDENT, metric=0.0))
     with pytest.raises(TrainingError, match="at least --turns"):
         made(replace(NETWORK, turns=2), STUDENT, teacher())
+    with pytest.raises(TrainingError, match=r"at most --reach-km 12\.5"):
+        made(replace(NETWORK, reach_m=30e3), STUDENT, teacher())
 
 
 def test_the_cost_of_a_network_by_hand() -> None:
