@@ -121,7 +121,7 @@ def moves_m(spacing_m: float, reach_m: float) -> NDArray[np.float64]:
     across = int(np.ceil(farthest_m / reach_m))
     at = (np.arange(across) - (across - 1) / 2) * 2 * reach_m
     grid = np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
-    return grid[np.hypot(*grid.T) <= farthest_m]
+    return grid[np.hypot(*grid.T) <= farthest_m + reach_m / 2]
 
 
 class ViewEncoder(Protocol):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onboard.cells import CellTable, tile_band
-from onboard.encoder import Encoder, luminance, network_view, turned
+from onboard.encoder import CELL_REACH, Encoder, frame_codes, luminance, moves_m, network_view, turned
 from onboard.errors import PackError
 from onboard.geodesy import EARTH_RADIUS_M, destination, distance_m, unit_from_latlon
 
@@ -67,6 +67,39 @@ def test_the_view_follows_the_nadir_to_a_fraction_of_a_pixel() -> None:
     mask = np.ones((260, 260), bool)
     shifted = network_view(picture(0.0, 260, centre=140.3), mask, GSD_M, (140.3, 140.3), SPAN_M, SIZE)
     assert agreement(view(), shifted) > 0.985
+
+
+@pytest.mark.parametrize(("spacing_m", "reach_m"), [(100e3, 12.5e3), (50e3, 30e3), (100e3, 9e3), (20e3, np.inf)])
+def test_moves_reach_all_that_is_nearest_to_a_cell(spacing_m: float, reach_m: float) -> None:
+    moves = moves_m(spacing_m, reach_m)
+    assert len(np.unique(moves, axis=0)) == len(moves) and np.allclose(moves.mean(axis=0), 0)
+    rng = np.random.default_rng(0)
+    # What is nearest to a cell lies in a disc around it that is seen turned by the camera's heading.
+    way, angle = CELL_REACH * spacing_m * np.sqrt(rng.uniform(0, 1, 2000)), rng.uniform(0, 2 * np.pi, 2000)
+    cell = np.column_stack([way * np.cos(angle), way * np.sin(angle)])
+    apart = np.linalg.norm(cell[:, None] - moves, axis=2).min(axis=1)
+    assert apart.max() < 2 * min(reach_m, CELL_REACH * spacing_m) and np.quantile(apart, 0.9) < 1.3 * reach_m
+
+
+def test_a_frame_is_looked_at_around_every_move_at_every_turn() -> None:
+    class Views:
+        span_m, size, dim, turns, reach_m = 150e3, 48, 48 * 48, 12, 12.5e3
+
+        def encode(self, views: np.ndarray) -> np.ndarray:
+            return views.reshape(len(views), -1)
+
+    moves, spacing_m = moves_m(100e3, Views.reach_m), 100e3
+    mask, centre = np.ones((220, 220), bool), (109.5, 109.5)
+    codes = frame_codes(Views(), luminance(picture(60.0)), mask, GSD_M, centre, spacing_m)
+    assert codes.shape == (len(moves) * Views.turns, Views.dim)
+    # The frame's up direction is 60 degrees; what it shows around a move is where north up has it.
+    number = int(np.flatnonzero((moves == (25e3, -50e3)).all(axis=1))[0])
+    cos, sin = np.cos(np.radians(60)), np.sin(np.radians(60))
+    east_m, south_m = 25e3 * cos + 50e3 * sin, 25e3 * sin - 50e3 * cos
+    there = (109.5 + east_m / GSD_M, 109.5 + south_m / GSD_M)
+    north_up = network_view(picture(0.0), mask, GSD_M, there, Views.span_m, Views.size)
+    best = int((codes @ north_up.ravel()).argmax())
+    assert divmod(best, Views.turns) == (number, 2)
 
 
 def test_light_and_haze_leave_the_view_alone() -> None:

@@ -72,6 +72,18 @@ def test_looks_resemble_their_own_place_more_than_another(studio: Studio) -> Non
     assert np.median(own) > 0.15 > np.median(other) + 0.1
 
 
+@pytest.mark.parametrize("untold", [0.0, 1.0])
+def test_a_window_is_told_by_the_mask_or_shows_as_a_dark_rim(
+    untold: float, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.looks.UNTOLD_RIM", untold)
+    rng = np.random.default_rng(0)
+    seen = [studio.look_picture(rng, 20.0, 30.0, 0.0, 0.0) for _ in range(40)]
+    dark = np.mean([(look.grey[look.mask] < 40).mean() for look in seen])
+    masked = np.mean([1 - look.mask.mean() for look in seen])
+    assert (dark > 0.05 and masked < 0.13) if untold else (dark < 0.01 and masked > 0.15)
+
+
 def test_a_mosaic_becomes_an_earth_with_flat_water() -> None:
     class Grey:
         def sample(self, lat, lon, gsd_m):
