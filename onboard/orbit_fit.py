@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onboard.geodesy import Array, ecef_from_ned, geodetic_from_ecef
+from onboard.geodesy import Array
 from onboard.orbit_motion import (
     EARTH_GM_M3_S2,
     SPIN_RAD_S,
     earth_fixed_velocity,
     inertial_velocity,
+    level_velocity,
     propagate,
     propagate_with_transition,
 )
@@ -158,9 +159,7 @@ def prior_residuals(
     by_inertial[3, :3] = np.cross(velocity, by_momentum) / inclination_rad[1]
     by_inertial[3, 3:] = np.cross(by_momentum, position) / inclination_rad[1]
     if track_rad is not None:
-        lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
-        level = ecef_from_ned(lat, lon)[:, :2]
-        north, east = level.T @ velocity
+        level, (north, east) = level_velocity(state)
         off = (np.arctan2(east, north) - track_rad[0] + np.pi) % (2 * np.pi) - np.pi
         residual = np.append(residual, off / track_rad[1])
         # By the position it hardly changes: north itself turns by a twentieth of a degree in five kilometres.

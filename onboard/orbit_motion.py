@@ -7,7 +7,7 @@ position is the same in both, velocity differs by ω × r.
 
 import numpy as np
 
-from onboard.geodesy import WGS84_A_M, Array
+from onboard.geodesy import WGS84_A_M, Array, ecef_from_ned, geodetic_from_ecef
 
 EARTH_GM_M3_S2 = 3.986004418e14  # WGS84
 EARTH_J2 = 1.08262668e-3  # EGM96
@@ -28,6 +28,19 @@ def inertial_velocity(position_ecef_m: Array, velocity_ecef_m_s: Array) -> Array
 def earth_fixed_velocity(position_ecef_m: Array, velocity_inertial_m_s: Array) -> Array:
     """Velocity (..., 3) as seen from the turning Earth."""
     return velocity_inertial_m_s - position_ecef_m @ SPIN_RAD_S.T
+
+
+def level_velocity(state: Array) -> tuple[Array, Array]:
+    """North and east (3, 2) at the nadir point of a state (6,), and its inertial velocity (2,) along them."""
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(state[:3]))
+    level = ecef_from_ned(lat, lon)[:, :2]
+    return level, level.T @ inertial_velocity(state[:3], state[3:])
+
+
+def track_rad(state: Array) -> float:
+    """Azimuth of the inertial velocity of a state (6,)."""
+    _, (north, east) = level_velocity(state)
+    return float(np.arctan2(east, north))
 
 
 def turned_with_earth(vectors: Array, elapsed_s: Array) -> Array:

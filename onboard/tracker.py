@@ -11,14 +11,14 @@ from onboard.acceptance import Acceptance
 from onboard.errors import INTERNAL_ERROR, UsageError
 from onboard.expectation import Checker, Expectation
 from onboard.fix import Fix, Status
-from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, geodetic_from_ecef, horizontal_covariance
+from onboard.geodesy import EARTH_RADIUS_M, Array, horizontal_covariance
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.landmarks import Catalogue
 from onboard.mission import Mission
 from onboard.orbit_filter import GATE_2, distance2, predict, update
 from onboard.orbit_fit import OrbitEstimate
 from onboard.orbit_measurement import measurement_of, orbit_of_one, orbit_through, seen_anew
-from onboard.orbit_motion import inertial_velocity
+from onboard.orbit_motion import track_rad
 from onboard.orbit_places import FramePlaces, Place, heading_of, places_of, turn_deg
 from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching, state_of
 from onboard.orbit_vote import HEADING_GATE_DEG, OrbitVote, map_area_rad2
@@ -295,11 +295,7 @@ def _unit(estimate: OrbitEstimate) -> Array:
 
 
 def _track_deg(estimate: OrbitEstimate) -> float:
-    """Azimuth of the inertial velocity."""
-    position = estimate.state[:3]
-    lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
-    north, east, _ = ecef_from_ned(lat, lon).T @ inertial_velocity(position, estimate.state[3:])
-    return float(np.degrees(np.arctan2(east, north)))
+    return float(np.degrees(track_rad(estimate.state)))
 
 
 def _answer(orbit: _Orbit, status: TrackStatus, reason: str, timestamp_ns: int, fix: Fix | None = None) -> OrbitState:
