@@ -174,7 +174,7 @@ class Encoder:
             ) from error
         self.span_m, self.size, self.dim, self.turns, self.reach_m = span_m, int(size), int(dim), int(turns), reach_m
         wanted, found = ((1, self.size, self.size), self.dim), (self._network.input_shape, self._network.dim)
-        if found != wanted or min(self.size, self.dim, self.turns) < 1 or not min(span_m, reach_m) > 0:
+        if found != wanted or min(self.size, self.dim, self.turns) < 1 or not (span_m > 0 and reach_m > 0):
             raise PackError(f"{name}: its shapes {found} are not those of its metadata {wanted}")
 
     def encode(self, views: Float) -> Float:
