@@ -1,39 +1,21 @@
 """A network being trained behind the face of `onboard.encoder.Encoder`, to be measured."""
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import normalize
 
+from export.network import NetworkSettings
+from export.teacher import TeacherSettings
+
 BATCH = 64
-
-
-class ViewSettings(Protocol):
-    """What a network's settings say of its views and codes (`onboard.encoder.ViewEncoder`)."""
-
-    @property
-    def span_m(self) -> float: ...
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def dim(self) -> int: ...
-
-    @property
-    def turns(self) -> int: ...
-
-    @property
-    def reach_m(self) -> float: ...
 
 
 class TorchEncoder:
     """A `ViewEncoder`: a teacher or a student on a device."""
 
-    def __init__(self, network: nn.Module, settings: ViewSettings, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, settings: TeacherSettings | NetworkSettings, device: torch.device) -> None:
         self._network, self._device = network.to(device).eval(), device
         self.span_m, self.size, self.dim = settings.span_m, settings.size, settings.dim
         self.turns, self.reach_m = settings.turns, settings.reach_m
