@@ -163,7 +163,9 @@ def run_ablate(arguments: argparse.Namespace) -> int:
             rows(network, student, teacher is not None), scenes, teacher, bench, arguments.seconds, arguments.out,
             world, lambda line: print(json.dumps(line), flush=True),
         )  # fmt: skip
-    write_json(arguments.out / "ablation.json", {"settings": settings_of(arguments), "cells": sum(land), "rows": lines})
+    write_json(
+        arguments.out / "ablation.json", {"settings": settings_of(arguments), "cells": int(np.sum(land)), "rows": lines}
+    )
     return 0
 
 

@@ -1,5 +1,6 @@
 """Teachers and students at a tiny size: scenes, recipes, resumption, several processes, files."""
 
+import argparse
 import json
 import multiprocessing
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("global_land_mask")
 
-from export import trainer  # noqa: E402
+from export import cli_global, trainer  # noqa: E402
 from export.ablation import Bench, ablate, rows  # noqa: E402
 from export.astroloc import AstroLoc, AstroLocSettings, pair_loss, place_loss, teacher_codes  # noqa: E402
 from export.backbone import BackboneError, load_backbone  # noqa: E402
@@ -330,6 +331,18 @@ def test_the_ablation_measures_every_row(tmp_path: Path) -> None:
     assert [line["steps"] for line in lines] == [0, 1] and all(0 <= line["R@5"] <= 100 for line in lines)
     again = ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, ALONE, lambda line: None)
     assert [line["R@20"] for line in again] == [line["R@20"] for line in lines]
+
+
+def test_the_ablation_leaves_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.cli_global._scenes", lambda *_: scenes())
+    monkeypatch.setattr("export.ablation.ablate", lambda *_: [{"row": "closed form"}])
+    parser = argparse.ArgumentParser()
+    cli_global.add_actions(parser.add_subparsers())
+    asked = ["--mosaic", "F.tif", "--seconds", "1", "--looks", "2", "--spacing-km", "3000", "--out", str(tmp_path)]
+    arguments = parser.parse_args(["ablate", *asked, "--device", "cpu", "--threads", "1"])
+    assert arguments.run(arguments) == 0
+    table = json.loads((tmp_path / "ablation.json").read_text())
+    assert table["rows"] == [{"row": "closed form"}] and table["cells"] > 10
 
 
 def test_the_rate_rises_and_falls() -> None:
