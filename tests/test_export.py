@@ -29,7 +29,7 @@ from tests.small_earth import SIZE, SPAN_M, TURNS, scenes  # noqa: E402
 
 torch.set_num_threads(1)  # threads that wait for one another are slow on a busy machine
 NETWORK = NetworkSettings(size=SIZE, span_m=SPAN_M, dim=32, turns=TURNS)
-STUDENT = StudentSettings(16, regression=0.0, relational=0.0, memory=64, closed_form_pairs=512, whiten=0.0)
+STUDENT = StudentSettings(16, regression=0.0, relational=0.0, memory=64, closed_form_pairs=1536, whiten=0.0)
 RUN = RunSettings(seed=0, steps=8, rate=1e-3, warmup=2, checkpoint_every=4)
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -110,7 +110,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, Path]:
     return student, folder
 
 
-def test_the_closed_form_start_finds_looks_of_places_it_has_not_seen(trained: tuple[Student, Path]) -> None:
+def test_the_closed_form_start_finds_looks_of_places_it_has_not_seen(
+    trained: tuple[Student, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.looks.UNTOLD_RIM", 0.0)  # under windows that are told
     pairs = scenes().pairs(10_000, range(128))
     views = [views_of(side, SPAN_M, SIZE) for side in zip(*[(pair.map, pair.frame) for pair in pairs])]
 
@@ -121,14 +124,14 @@ def test_the_closed_form_start_finds_looks_of_places_it_has_not_seen(trained: tu
 
     solved = Student(NETWORK, scenes(), STUDENT, None, ALONE)
     fresh = found(solved.network)
-    batches = [scenes().pairs(step, range(16)) for step in range(32)]
+    batches = [scenes().pairs(step, range(16)) for step in range(96)]
     correlations = solve_head(
         solved.network,
         [(views_of([p.map for p in b], SPAN_M, SIZE), views_of([p.frame for p in b], SPAN_M, SIZE)) for b in batches],
     )
     assert bool((correlations.diff() <= 1e-9).all()) and correlations[0] > 0.3
-    assert found(solved.network) > 0.75 > fresh
-    assert found(trained[0].network) > 0.75
+    assert found(solved.network) > 0.9 > fresh
+    assert found(trained[0].network) > 0.85
 
 
 def test_a_fresh_network_is_its_stem_and_grid() -> None:

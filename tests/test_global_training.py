@@ -45,13 +45,15 @@ def teacher(seed: int = 0) -> Teacher:
     return Teacher(TEACHER)
 
 
-def astroloc(world: World = ALONE, batch: int = 4) -> AstroLoc:
+def astroloc(world: World = ALONE, batch: int = 8) -> AstroLoc:
     settings = AstroLocSettings(batch, batch // 2, 2, clusters=4, recluster=3, spacing_m=3000e3, pool=20, relevance=8)
     return AstroLoc(teacher(), scenes(), settings, world)
 
 
 def cosplace(world: World = ALONE) -> CosPlace:
-    return CosPlace(teacher(), scenes(), CosPlaceSettings(views=8, cell_m=2000e3, stride=2, turn=1), world)
+    # Frames from all over a cell are not learned in a step.
+    far = replace(scenes(), settings=replace(scenes().settings, reach_m=1000e3))
+    return CosPlace(teacher(), far, CosPlaceSettings(views=8, cell_m=2000e3, stride=2, turn=1), world)
 
 
 def student(taught: bool = True) -> Student:
@@ -114,9 +116,8 @@ def test_pair_and_place_losses_know_what_belongs_together() -> None:
 def test_steps_reduce_the_loss(name: str) -> None:
     recipe = RECIPES[name]()
     recipe.start()
-    recipe.losses(0)  # what begins a turn
     parameters = [parameter for group in recipe.groups() for parameter in group["params"]]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-3 if name == "student" else 3e-5)
+    optimizer = torch.optim.AdamW(parameters, lr=3e-5 if name == "astroloc" else 1e-3)
     losses = []
     for _ in range(8):
         if name == "student":
@@ -230,7 +231,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
         start = teacher().state_dict()
         for key, value in alone.teacher.state_dict().items():
             # Sums in another order, then divided by AdamW's root of almost nothing: equal to a small part of a step.
-            torch.testing.assert_close(shared[key], value, atol=3e-4, rtol=1e-3)
+            torch.testing.assert_close(shared[key], value, atol=1e-4, rtol=1e-3)
         moved = max(float((value - start[key]).abs().max()) for key, value in alone.teacher.state_dict().items())
         assert moved > 5e-4
 
