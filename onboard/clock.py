@@ -28,6 +28,14 @@ class Clock:
             self.timings_ms["total"] = (now - self._start) * 1e3
 
     def check(self) -> None:
-        """Raises Rejected (TIMEOUT) once the deadline has passed."""
-        if self._deadline_ms is not None and (time.perf_counter() - self._start) * 1e3 > self._deadline_ms:
+        """Raises Rejected (TIMEOUT) once the deadline has passed, (BAD_FRAME) where it is no number."""
+        if self._deadline_ms is None:
+            return
+        try:
+            left_ms = float(self._deadline_ms) - (time.perf_counter() - self._start) * 1e3
+        except (TypeError, ValueError):
+            left_ms = float("nan")
+        if left_ms != left_ms:
+            raise Rejected(Status.BAD_FRAME, f"deadline_ms is {self._deadline_ms!r}: give milliseconds, or None")
+        if left_ms < 0:
             raise Rejected(Status.TIMEOUT, f"not done within {self._deadline_ms:g} ms")

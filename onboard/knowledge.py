@@ -1,5 +1,8 @@
 """What is known of a frame before it is looked at: altitude, vertical, attitude, place."""
 
+from reprlib import repr as _short
+from typing import Any
+
 import numpy as np
 
 from onboard.fix import Attitude, Prior, Status, Vertical
@@ -11,6 +14,7 @@ from onboard.pose import PoseKnowledge, matrix_from_quat
 
 # Attitude and place together give the vertical; where they leave it more open than this, the mission's is taken.
 _VERTICAL_SIGMA_RAD = np.radians(1.0)
+_ALTITUDE_M = 50e3, 1e8  # what can be a satellite's
 
 
 def knowledge_of(
@@ -20,32 +24,27 @@ def knowledge_of(
     prior: Prior | None = None,
     vertical: Vertical | None = None,
 ) -> PoseKnowledge:
-    """What the caller and the mission know together. Raises Rejected (BAD_FRAME) when it makes no sense."""
+    """What the caller and the mission know together. Raises Rejected (BAD_FRAME), naming what makes no sense."""
     low, high = mission.orbit.altitude_m
-    told = altitude_m or ((low + high) / 2, max((high - low) / 2, 1e3))
-    numbers, sigmas = [], []
-    try:
-        value, sigma = (float(number) for number in told)
-        sigmas.append(sigma)
-        if attitude is not None:
-            numbers += [float(number) for number in attitude.quat_ecef_from_cam_wxyz]
-            sigmas.append(attitude.sigma_rad if len(numbers) == 4 and np.linalg.norm(numbers) > 0 else np.nan)
-        if prior is not None:
-            numbers += [float(prior.lat_deg), float(prior.lon_deg)]
-            sigmas.append(prior.sigma_m)
-        if vertical is not None:
-            down = [float(number) for number in vertical.down_cam]
-            numbers += down
-            sigmas.append(vertical.sigma_rad if len(down) == 3 and np.linalg.norm(down) > 0 else np.nan)
-        sound = np.isfinite([*numbers, *sigmas]).all() and min(sigmas) > 0 and 50e3 <= value <= 1e8
-    except (TypeError, ValueError, AttributeError) as error:
-        raise Rejected(Status.BAD_FRAME, f"altitude_m, attitude, prior or vertical is malformed: {error}") from error
-    if not sound:
-        raise Rejected(
-            Status.BAD_FRAME,
-            f"altitude {value:g} m must be 50 km or more, every number finite, sigmas positive, a quaternion and a "
-            "direction not 0",
-        )
+    value, sigma = (low + high) / 2, max((high - low) / 2, 1e3)
+    if altitude_m is not None:
+        value, sigma = _numbers("altitude_m", altitude_m, 2, "metres and their 1-sigma, as in (405e3, 12e3)")
+        low, high = _ALTITUDE_M
+        _require(low <= value <= high, f"altitude_m is {value:g} m: give {low / 1e3:g} to {high / 1e3:g} km, in metres")
+        _positive("sigma of altitude_m", sigma)
+    if attitude is not None:
+        _kind("attitude", attitude, Attitude)
+        _direction("attitude.quat_ecef_from_cam_wxyz", attitude.quat_ecef_from_cam_wxyz, 4)
+        _positive("attitude.sigma_rad", attitude.sigma_rad)
+    if vertical is not None:
+        _kind("vertical", vertical, Vertical)
+        _direction("vertical.down_cam", vertical.down_cam, 3)
+        _positive("vertical.sigma_rad", vertical.sigma_rad)
+    if prior is not None:
+        _kind("prior", prior, Prior)
+        lat, _ = _numbers("place of prior", (prior.lat_deg, prior.lon_deg), 2, "degrees")
+        _require(abs(lat) <= 90, f"prior.lat_deg is {lat:g}: give -90 to 90 degrees")
+        _positive("prior.sigma_m", prior.sigma_m)
     # A told attitude replaces the mission's pointing; a vertical that was told as well is a measurement of its own.
     pointing_sigma_rad = np.inf if attitude is not None else float(np.radians(mission.pointing_sigma_deg))
     down_cam = mission.down_cam
@@ -63,6 +62,34 @@ def knowledge_of(
             f"{MAX_INCIDENCE_DEG:g} is asked for",
         )
     return known
+
+
+def _kind(name: str, told: Any, kind: type) -> None:
+    _require(isinstance(told, kind), f"{name} is a {type(told).__name__}: give an onboard.{kind.__name__}")
+
+
+def _direction(name: str, told: Any, count: int) -> None:
+    _require(any(_numbers(name, told, count, f"{count} numbers")), f"{name} is all zeros: it points nowhere")
+
+
+def _positive(name: str, told: Any) -> None:
+    (value,) = _numbers(name, [told], 1, "a number")
+    _require(value > 0, f"{name} is {value:g}: give more than 0")
+
+
+def _numbers(name: str, told: Any, count: int, wanted: str) -> list[float]:
+    """So many finite numbers. Raises Rejected."""
+    try:
+        numbers = [np.nan if isinstance(number, str) else float(number) for number in told]
+    except (TypeError, ValueError):
+        numbers = []
+    _require(len(numbers) == count and bool(np.isfinite(numbers).all()), f"{name} is {_short(told)}: give {wanted}")
+    return numbers
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Rejected(Status.BAD_FRAME, otherwise)
 
 
 def _seen_from(attitude: Attitude, prior: Prior) -> Direction | None:
