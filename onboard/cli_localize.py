@@ -27,14 +27,16 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files or directories; - reads standard input")
     parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
     parser.add_argument("--camera", help="camera file (default: the pack's)")
-    parser.add_argument("--altitude-km", type=_altitude, help="height above the ellipsoid (default: the mission's)")
-    parser.add_argument("--off-nadir-deg", type=_angle, metavar="T", help="tilt of the camera (default: the mission's)")
+    parser.add_argument("--altitude-km", type=kilometres, help="height above the ellipsoid (default: the mission's)")
     parser.add_argument(
-        "--off-nadir-direction-deg", type=_angle, metavar="D",
+        "--off-nadir-deg", type=degrees, metavar="T", help="tilt of the camera (default: the mission's)"
+    )
+    parser.add_argument(
+        "--off-nadir-direction-deg", type=degrees, metavar="D",
         help="where the ground recedes towards the horizon, clockwise from the picture's up (default: 0)",
     )  # fmt: skip
     parser.add_argument(
-        "--off-nadir-sigma-deg", type=_angle, metavar="S", help="1-sigma of the tilt (default: the mission's pointing)"
+        "--off-nadir-sigma-deg", type=degrees, metavar="S", help="1-sigma of the tilt (default: the mission's pointing)"
     )
     parser.add_argument(
         "--near", type=float, nargs=3, metavar=("LAT", "LON", "KM"),
@@ -46,14 +48,14 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def _altitude(text: str) -> float:
+def kilometres(text: str) -> float:
     value = float(text)
     if not 50 <= value <= 100_000:
         raise argparse.ArgumentTypeError(f"{text} km: must be 50 to 100000")
     return value
 
 
-def _angle(text: str) -> float:
+def degrees(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text}: must be degrees")

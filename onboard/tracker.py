@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,24 +11,22 @@ from onboard.acceptance import Acceptance
 from onboard.errors import INTERNAL_ERROR, UsageError
 from onboard.expectation import Checker, Expectation
 from onboard.fix import Fix, Status
-from onboard.geodesy import EARTH_RADIUS_M, Array, horizontal_covariance
+from onboard.geodesy import EARTH_RADIUS_M, horizontal_covariance
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.landmarks import Catalogue
 from onboard.mission import Mission
-from onboard.orbit_filter import GATE_2, distance2, predict, update
-from onboard.orbit_fit import OrbitEstimate
-from onboard.orbit_measurement import measurement_of, orbit_of_one, orbit_through, seen_anew
-from onboard.orbit_motion import track_rad
+from onboard.orbit_filter import GATE_2
+from onboard.orbit_measurement import orbit_of_one, orbit_through
 from onboard.orbit_places import FramePlaces, Place, heading_of, places_of, turn_deg
-from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching, state_of
+from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching
 from onboard.orbit_vote import HEADING_GATE_DEG, OrbitVote, map_area_rad2
 from onboard.orbit_window import VoteWindow
 from onboard.pose import PoseKnowledge
+from onboard.tracked_orbit import TrackedOrbit, track_deg
 
 _LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
 _LONGEST_GAP_S = 86400.0
 _CLOCK_SET_BACK_FRAMES = 3  # so many frames in order among themselves, all before the newest: the clock was set back
-_MOUNT_GAIN = 0.2  # how fast the camera's heading along the track follows what fixes say
 
 
 class Sighter(Checker, Protocol):
@@ -46,17 +44,6 @@ class Sighter(Checker, Protocol):
         altitude_m: tuple[float, float] | None = None,
         deadline_ms: float | None = None,
     ) -> Sighting: ...
-
-
-@dataclass(frozen=True, eq=False)
-class _Orbit:
-    """What the tracker holds while it knows the orbit."""
-
-    estimate: OrbitEstimate
-    mount_deg: float
-    frames_used: int
-    used_s: float  # when the newest of these was taken
-    chance: float
 
 
 class Tracker:
@@ -117,11 +104,10 @@ class Tracker:
         gap_s = abs(seconds - self._orbit.estimate.time_s)
         if gap_s > _LONGEST_GAP_S:
             return searching(f"{gap_s / 3600:.0f} h from the newest frame nothing is predicted", now)
-        there = replace(self._orbit, estimate=predict(self._orbit.estimate, seconds))
-        return _answer(there, TrackStatus.COASTING, f"predicted over {gap_s:.0f} s", now)
+        return self._orbit.at(seconds).state(TrackStatus.COASTING, f"predicted over {gap_s:.0f} s", now)
 
     def _forget(self) -> None:
-        self._orbit: _Orbit | None = None
+        self._orbit: TrackedOrbit | None = None
         self._epoch_ns: int | None = None
         self._newest_ns: int | None = None
         self._window.clear()
@@ -167,11 +153,11 @@ class Tracker:
         time_s = self._seconds(now)
         sighting = self._localizer.sight(frame, timestamp_ns=now, altitude_m=altitude_m, deadline_ms=deadline_ms)
         lost = self._carry_on(time_s)
-        self._expectation.learn(sighting, None if self._orbit is None else _unit(self._orbit.estimate))
+        self._expectation.learn(sighting, None if self._orbit is None else self._orbit.unit)
         fix = sighting.fix.status is Status.FIX
         places = places_of(sighting.places, self._localizer.agreement_acceptance, fix)
 
-        used = "" if self._orbit is None else self._follow(sighting, places)
+        used = "" if self._orbit is None else self._follow(self._orbit, sighting, places)
         if not used:
             used = self._find(FramePlaces(time_s, places), sighting)
         if self._orbit is None:
@@ -179,7 +165,7 @@ class Tracker:
             self._last = searching(f"{lost or 'no orbit yet'}; {seen}", now, sighting.fix)
         else:
             status = TrackStatus.TRACKING if used else TrackStatus.COASTING
-            self._last = _answer(self._orbit, status, used or self._why_not(sighting), now, sighting.fix)
+            self._last = self._orbit.state(status, used or self._why_not(sighting), now, sighting.fix)
         self._erred = False
         return self._last
 
@@ -189,57 +175,46 @@ class Tracker:
             return ""
         gap_s = time_s - self._orbit.estimate.time_s
         if gap_s <= _LONGEST_GAP_S:
-            estimate = predict(self._orbit.estimate, time_s)
-            if horizontal_sigma_m(estimate) < _LOST_SIGMA_M:
-                self._orbit = replace(self._orbit, estimate=estimate)
+            there = self._orbit.at(time_s)
+            if horizontal_sigma_m(there.estimate) < _LOST_SIGMA_M:
+                self._orbit = there
                 return ""
         self._orbit = None
         self._window.clear()
         return f"lost: after {gap_s:.0f} s without a frame that fits, the prediction says nothing"
 
-    def _follow(self, sighting: Sighting, places: Sequence[Place]) -> str:
+    def _follow(self, orbit: TrackedOrbit, sighting: Sighting, places: Sequence[Place]) -> str:
         """Use the frame if it shows the predicted place; how it did, empty if it did not."""
-        orbit = self._orbit
-        assert orbit is not None
-        estimate, fix, known = orbit.estimate, sighting.fix, sighting.known
+        known = sighting.known
         if known is None:
             return ""  # not judged
-        expected_deg = _track_deg(estimate) + orbit.mount_deg
-        if fix.status is Status.FIX:
-            own = places[0].hypothesis
-            return self._use(own, known, "a fix of its own") if self._gated(own, known) else ""
-        # A place that the whole Earth voted for, where one place in so many was expected.
-        spread = estimate.covariance[:3, :3]
-        for place in places:
-            if self._gated(place.hypothesis, known) and turn_deg(place.heading_deg, expected_deg) < HEADING_GATE_DEG:
-                seen = horizontal_covariance(estimate.state[:3], spread) + place.sigma_m**2 * np.eye(2)
-                gate_rad2 = np.pi * GATE_2 * float(np.sqrt(np.linalg.det(seen))) / EARTH_RADIUS_M**2
-                if place.rarity * self._vote.share_of_map(gate_rad2) <= self._limit:
-                    return self._use(place.hypothesis, known, "one of its places lies where it was expected")
-        best = self._expectation.look(sighting, estimate.state[:3], spread, expected_deg)
-        if best is None or not self._gated(best, known):
+        shown, how = self._shown(orbit, known, sighting, places)
+        if shown is None or not orbit.explains(shown, known):
             return ""
-        if turn_deg(heading_of(best), expected_deg) > HEADING_GATE_DEG:
-            return ""
-        return self._use(best, known, "recognised where it was expected")
-
-    def _gated(self, hypothesis: Hypothesis, known: PoseKnowledge) -> bool:
-        assert self._orbit is not None
-        measurement = measurement_of(hypothesis, known, self._orbit.estimate.time_s)
-        return distance2(self._orbit.estimate, measurement) < GATE_2
-
-    def _use(self, hypothesis: Hypothesis, known: PoseKnowledge, how: str) -> str:
-        orbit = self._orbit
-        assert orbit is not None
-        now_s = orbit.estimate.time_s
-        measurement = seen_anew(measurement_of(hypothesis, known, now_s), now_s - orbit.used_s)
-        estimate = update(orbit.estimate, measurement)
-        turn = (heading_of(hypothesis) - _track_deg(estimate) - orbit.mount_deg + 180) % 360 - 180
-        mount = float(orbit.mount_deg + _MOUNT_GAIN * turn) % 360
-        frames = orbit.frames_used + 1
-        self._orbit = replace(orbit, estimate=estimate, mount_deg=mount, frames_used=frames, used_s=now_s)
+        self._orbit = orbit.using(shown, known)
         self._window.clear()
         return how
+
+    def _shown(
+        self, orbit: TrackedOrbit, known: PoseKnowledge, sighting: Sighting, places: Sequence[Place]
+    ) -> tuple[Hypothesis | None, str]:
+        """What a frame says of where the orbit has it, and how."""
+        if sighting.fix.status is Status.FIX:
+            return places[0].hypothesis, "a fix of its own"
+        # A place that the whole Earth voted for, where one place in so many was expected.
+        position, spread = orbit.estimate.state[:3], orbit.estimate.covariance[:3, :3]
+        for place in places:
+            if not orbit.explains(place.hypothesis, known):
+                continue
+            if turn_deg(place.heading_deg, orbit.heading_deg) < HEADING_GATE_DEG:
+                seen = horizontal_covariance(position, spread) + place.sigma_m**2 * np.eye(2)
+                gate_rad2 = np.pi * GATE_2 * float(np.sqrt(np.linalg.det(seen))) / EARTH_RADIUS_M**2
+                if place.rarity * self._vote.share_of_map(gate_rad2) <= self._limit:
+                    return place.hypothesis, "one of its places lies where it was expected"
+        best = self._expectation.look(sighting, position, spread, orbit.heading_deg)
+        if best is not None and turn_deg(heading_of(best), orbit.heading_deg) > HEADING_GATE_DEG:
+            best = None
+        return best, "recognised where it was expected"
 
     def _find(self, newest: FramePlaces, sighting: Sighting) -> str:
         """Look for an orbit among the frames that no orbit explains; empty when there is none to believe.
@@ -259,7 +234,7 @@ class Tracker:
             if estimate is not None:
                 again = "found again" if self._orbit is not None else "found"
                 frames = len(track.members)
-                self._orbit = _Orbit(estimate, float(track.mount_deg), frames, estimate.time_s, track.chance)
+                self._orbit = TrackedOrbit(estimate, float(track.mount_deg), frames, estimate.time_s, track.chance)
                 self._window.clear()
                 return f"orbit {again} by {frames} frames together"
         if self._orbit is None and self._mount_deg is not None and sighting.fix.status is Status.FIX:
@@ -274,8 +249,8 @@ class Tracker:
         estimate = orbit_of_one(newest.time_s, place, mount_deg, known, inclination_deg)
         if estimate is None:
             return ""
-        seen_deg = (place.heading_deg - _track_deg(estimate)) % 360
-        self._orbit = _Orbit(estimate, seen_deg, 1, newest.time_s, fix.false_fix_probability)
+        seen_deg = (place.heading_deg - track_deg(estimate)) % 360
+        self._orbit = TrackedOrbit(estimate, seen_deg, 1, newest.time_s, fix.false_fix_probability)
         return "orbit begun with one fix and the camera's heading along it"
 
     def _why_not(self, sighting: Sighting) -> str:
@@ -288,18 +263,3 @@ class Tracker:
         """Since the first frame: differences of integers first, so that no nanosecond of a long epoch is lost."""
         assert self._epoch_ns is not None
         return (timestamp_ns - self._epoch_ns) / 1e9
-
-
-def _unit(estimate: OrbitEstimate) -> Array:
-    return np.asarray(estimate.state[:3] / np.linalg.norm(estimate.state[:3]))
-
-
-def _track_deg(estimate: OrbitEstimate) -> float:
-    return float(np.degrees(track_rad(estimate.state)))
-
-
-def _answer(orbit: _Orbit, status: TrackStatus, reason: str, timestamp_ns: int, fix: Fix | None = None) -> OrbitState:
-    return state_of(
-        orbit.estimate, status, reason, timestamp_ns, mount_heading_deg=orbit.mount_deg,
-        frames_used=orbit.frames_used, false_track_probability=orbit.chance, fix=fix,
-    )  # fmt: skip

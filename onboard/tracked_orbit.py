@@ -1,0 +1,71 @@
+"""What a tracker holds while it knows the orbit: where it runs, how the camera is held along it, what speaks for it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from onboard.fix import Fix
+from onboard.geodesy import Array
+from onboard.hypothesis import Hypothesis
+from onboard.orbit_filter import GATE_2, distance2, predict, update
+from onboard.orbit_fit import OrbitEstimate
+from onboard.orbit_measurement import measurement_of, seen_anew
+from onboard.orbit_motion import track_rad
+from onboard.orbit_places import heading_of
+from onboard.orbit_state import OrbitState, TrackStatus, state_of
+from onboard.pose import PoseKnowledge
+
+_MOUNT_GAIN = 0.2  # how fast the camera's heading along the track follows what fixes say
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedOrbit:
+    """estimate: position and velocity at its time; mount_deg: azimuth of the image's up direction less that of flight;
+    frames_used; used_s: when the newest of these was taken; chance: that the orbit is a false one."""
+
+    estimate: OrbitEstimate
+    mount_deg: float
+    frames_used: int
+    used_s: float
+    chance: float
+
+    @property
+    def unit(self) -> Array:
+        """Unit vector (3,) of the position, ECEF."""
+        position = self.estimate.state[:3]
+        return np.asarray(position / np.linalg.norm(position))
+
+    @property
+    def heading_deg(self) -> float:
+        """Azimuth of the image's up direction, as the orbit has it."""
+        return track_deg(self.estimate) + self.mount_deg
+
+    def at(self, time_s: float) -> "TrackedOrbit":
+        """Predicted for another time."""
+        return replace(self, estimate=predict(self.estimate, time_s))
+
+    def explains(self, hypothesis: Hypothesis, known: PoseKnowledge) -> bool:
+        """Whether a place of a frame of this time lies within the gate."""
+        measurement = measurement_of(hypothesis, known, self.estimate.time_s)
+        return distance2(self.estimate, measurement) < GATE_2
+
+    def using(self, hypothesis: Hypothesis, known: PoseKnowledge) -> "TrackedOrbit":
+        """After a place of a frame of this time was measured."""
+        now_s = self.estimate.time_s
+        measurement = seen_anew(measurement_of(hypothesis, known, now_s), now_s - self.used_s)
+        estimate = update(self.estimate, measurement)
+        turn = (heading_of(hypothesis) - track_deg(estimate) - self.mount_deg + 180) % 360 - 180
+        mount_deg = float(self.mount_deg + _MOUNT_GAIN * turn) % 360
+        return replace(self, estimate=estimate, mount_deg=mount_deg, frames_used=self.frames_used + 1, used_s=now_s)
+
+    def state(self, status: TrackStatus, reason: str, timestamp_ns: int, fix: Fix | None = None) -> OrbitState:
+        """As it is answered."""
+        return state_of(
+            self.estimate, status, reason, timestamp_ns, mount_heading_deg=self.mount_deg,
+            frames_used=self.frames_used, false_track_probability=self.chance, fix=fix,
+        )  # fmt: skip
+
+
+def track_deg(estimate: OrbitEstimate) -> float:
+    """Azimuth of flight."""
+    return float(np.degrees(track_rad(estimate.state)))
