@@ -31,11 +31,13 @@ def judge(
             timings_ms=timings_ms,
         )  # fmt: skip
 
-    weight = best.weight if best else 0.0
+    if best is None or not recognised:
+        nothing = "no place shows any of its landmarks: cloud, water, or ground that looks otherwise on the map"
+        return refuse(Status.NO_MATCH, nothing)
     shown = f"the best place shows {recognised} of its landmarks"
-    if best is None or not acceptance.accepts(weight):
+    if not acceptance.accepts(best.weight):
         asked = f"{acceptance.least_score:.1f} is asked for"
-        return refuse(Status.NO_MATCH, f"{shown}, of weight {weight:.1f} (a quarter each in a line); {asked}")
+        return refuse(Status.NO_MATCH, f"{shown}, of weight {best.weight:.1f} (a quarter each in a line); {asked}")
     if best.pose is None:
         off = best.contradiction
         told = f"the {off.told} that caller, mission and camera file tell by {off.sigmas:.0f} sigmas"
