@@ -11,14 +11,14 @@ LINE_EVERY_S = 120.0
 
 
 class Progress:
-    """total: of frames; done: of them before this run."""
+    """total: of frames, or of what ``unit`` names; done: of them before this run."""
 
-    def __init__(self, total: int, done: int) -> None:
+    def __init__(self, total: int, done: int, unit: str = "frame") -> None:
         self._terminal = sys.stderr.isatty()
         self._bar = tqdm(
-            desc="fly", total=total, initial=done, unit="frame", smoothing=0.05,
+            desc="fly", total=total, initial=done, unit=unit, smoothing=0.05,
             file=sys.stderr if self._terminal else StringIO(), bar_format=None if self._terminal else "{desc}: {n_fmt} "
-            "of {total_fmt} frames, {elapsed} gone, {remaining} to go, {rate_fmt}{postfix}",
+            "of {total_fmt} {unit}s, {elapsed} gone, {remaining} to go, {rate_fmt}{postfix}",
         )  # fmt: skip
         self._told_s = time.monotonic()
 
@@ -29,7 +29,7 @@ class Progress:
         self._bar.close()
 
     def update(self, **counts: int) -> None:
-        """One frame more; ``counts`` are shown beside."""
+        """One more; ``counts`` are shown beside."""
         self._bar.set_postfix(refresh=False, **counts)
         self._bar.update()
         if not self._terminal and time.monotonic() - self._told_s > LINE_EVERY_S:

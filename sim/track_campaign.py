@@ -1,7 +1,6 @@
 """Random orbits flown with the tracker, in one directory that a rerun completes; and what they proved."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
-from tqdm import tqdm
 
 from onboard.errors import INTERNAL_ERROR
 from onboard.tracker import Sighter
@@ -20,6 +18,7 @@ from sim.first_fix import ACCURATE_M
 from sim.flight_scenario import FlightScenario
 from sim.footprint import swath_m
 from sim.ocean import ocean_files
+from sim.progress import Progress
 from sim.proportion import at_most, rate
 from sim.record_log import RecordLog, write_whole
 from sim.statistics import percentiles, right_within_m
@@ -55,12 +54,10 @@ def run_track_campaign(
     if missing:
         plan = TrackPlan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission), mirrored)
         packed = replace(plan, ocean=Path(ocean_files().name)).packed()
-        done = tqdm(
-            crew.work(partial(track, packed), missing), desc="track", total=len(jobs),
-            initial=len(jobs) - len(missing), unit="flight", disable=not sys.stderr.isatty(),
-        )  # fmt: skip
-        for record in done:
-            log.append(record)
+        with Progress(len(jobs), len(jobs) - len(missing), "flight") as progress:
+            for record in crew.work(partial(track, packed), missing):
+                log.append(record)
+                progress.update()
     limit_m = right_within_m(swath_m(scenario.mission.camera, scenario.mission.altitude_m))
     statistics = track_statistics(log.finish(), limit_m, mirrored)
     write_whole(out / "statistics.json", json.dumps(statistics, indent=1, allow_nan=False) + "\n")

@@ -66,3 +66,6 @@ def test_without_a_terminal_a_line_now_and_then_tells_when_it_ends(monkeypatch):
     lines = said.getvalue().splitlines()
     assert len(lines) == 2 and lines[1].startswith("fly: 6 of 10 frames") and "to go" in lines[1]
     assert "solved=2" in lines[1] and "wrong=0" in lines[1]
+    with Progress(3, 0, "flight") as progress:
+        progress.update()
+    assert said.getvalue().splitlines()[2].startswith("fly: 1 of 3 flights")
