@@ -61,7 +61,7 @@ def nearest_landmarks(
     matches = Matches(np.repeat(np.arange(len(view), dtype=np.int64), numbers.shape[1]), numbers.ravel())
     allowed = matches.landmark >= 0 if near is None else np.isin(matches.landmark, near)
     likeliest = np.flatnonzero(allowed)
-    if len(likeliest) > most:  # the rest need not be sorted, which took twice as long
+    if len(likeliest) > most:  # sorting all of them takes three times as long
         odds = log_odds[likeliest]
         likeliest = likeliest[odds >= np.partition(odds, -most)[-most]]
     likeliest = likeliest[np.argsort(-log_odds[likeliest], kind="stable")[:most]]
