@@ -5,12 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from index_builder.build import CALIBRATION_FRAMES, BuildOptions, build_pack, recalibrate_pack
 from index_builder.extraction import Networks
 from index_builder.georeference import georeference
 from index_builder.mosaic import Mosaic
+from index_builder.progress import Stages
 from onboard.acceptance import Acceptance
 from onboard.describer import PatchNetwork
 from onboard.mission import load_mission
@@ -59,18 +58,18 @@ def run_build(arguments: argparse.Namespace) -> int:
         )
         PatchNetwork(networks.descriptor), OrientationNetwork(networks.orientation)  # refused here, before the work
     options = BuildOptions(arguments.budget_mb, arguments.calibration_frames, arguments.seed, networks)
-    bars = Bars()
-    acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, bars)
-    bars.close()
+    stages = Stages()
+    acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, stages)
+    stages.close()
     shutil.rmtree(arguments.out.with_name(arguments.out.name + ".work"), ignore_errors=True)
     _tell(arguments.out, acceptance)
     return 0
 
 
 def run_calibrate(arguments: argparse.Namespace) -> int:
-    bars = Bars()
-    acceptance = recalibrate_pack(arguments.pack, Mosaic(*arguments.mosaic), arguments.frames, arguments.seed, bars)
-    bars.close()
+    stages = Stages()
+    acceptance = recalibrate_pack(arguments.pack, Mosaic(*arguments.mosaic), arguments.frames, arguments.seed, stages)
+    stages.close()
     _tell(arguments.pack, acceptance)
     return 0
 
@@ -90,23 +89,3 @@ def _tell(pack: Path, acceptance: Acceptance) -> None:
 def run_georeference(arguments: argparse.Namespace) -> int:
     georeference(arguments.picture, tuple(arguments.bounds), arguments.out)
     return 0
-
-
-class Bars:
-    """A progress bar with an estimate for every stage, on a terminal only."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-        self._bar: tqdm | None = None
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage != self._stage:
-            self.close()
-            self._stage = stage
-            self._bar = tqdm(total=total, desc=stage, unit="step", disable=not sys.stderr.isatty())
-        if self._bar is not None:
-            self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()

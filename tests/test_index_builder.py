@@ -1,6 +1,7 @@
 """The ground side: mosaics, tiles, missions, and a build that is whole, resumable and reproducible."""
 
 import shutil
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from index_builder import calibration
 from index_builder.build import _size_for
 from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
+from index_builder.progress import Stages
 from index_builder.tiles import WATER_RGB, is_land, read_map, tiles_of
 from onboard import BudgetError, MissionError, MosaicError, Prior
 from onboard.cli import main
@@ -252,3 +254,18 @@ def test_mistyped_missions_name_key_and_line(mission_file: Path, old: str, new: 
     with pytest.raises(NadirError, match=says) as caught:
         load_mission(path)
     assert isinstance(caught.value, MissionError) or "gone" in new
+
+
+def test_without_a_terminal_lines_tell_when_a_stage_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    stages = Stages()
+    stages("extract", 1, 4)
+    assert not said.getvalue()  # nothing yet: a short build says nothing
+    monkeypatch.setattr("index_builder.progress.LINE_EVERY_S", -1.0)
+    stages("extract", 2, 4)
+    stages("calibrate", 0, 9)
+    stages.close()
+    lines = said.getvalue().splitlines()
+    assert len(lines) == 2 and lines[0].startswith("extract: 2 of 4") and "to go" in lines[0]
+    assert lines[1].startswith("calibrate: 0 of 9")
