@@ -17,13 +17,14 @@ from sim.crew import Crew
 from sim.first_fix import ACCURATE_M
 from sim.flight_scenario import FlightScenario
 from sim.footprint import swath_m
-from sim.ocean import ocean_files
+from sim.ocean import OceanMask, ocean_files
+from sim.places import Ground
 from sim.progress import Progress
 from sim.proportion import at_most, rate
 from sim.record_log import RecordLog, write_whole
 from sim.statistics import percentiles, right_within_m
 from sim.texture import Mosaic
-from sim.track_flight import TrackPlan, flight_jobs, track
+from sim.track_flight import FlightJob, TrackPlan, flight_jobs, track
 
 Record = dict[str, Any]
 
@@ -59,15 +60,27 @@ def run_track_campaign(
                 log.append(record)
                 progress.update()
     limit_m = right_within_m(swath_m(scenario.mission.camera, scenario.mission.altitude_m))
-    statistics = track_statistics(log.finish(), limit_m, mirrored)
+    ground = Ground(mosaic, OceanMask(Path(ocean_files().name)))
+    over_land = [job.number for job in jobs if passes_over_land_by_day(job, ground)]
+    statistics = track_statistics(log.finish(), limit_m, over_land, mirrored)
     write_whole(out / "statistics.json", json.dumps(statistics, indent=1, allow_nan=False) + "\n")
     return statistics
 
 
-def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool = False) -> Record:
-    """What flights proved. A state or fix is far when more than ``limit_m`` from the truth; a state is wrong when it is
-    also farther than WARNED_SIGMAS of its own sigmas, or when it comes of mirrored frames. Figures of fixes are of the
-    same frames, each localized alone.
+def passes_over_land_by_day(job: FlightJob, ground: Ground) -> bool:
+    """Whether any frame of a flight's first revolution has mapped land at its nadir point and the Sun above it: what
+    else could a fix be of?"""
+    last = job.shots[0].time + np.timedelta64(round(job.revolution_s * 1e6), "us")
+    lit = [(shot.lat_deg, shot.lon_deg) for shot in job.shots if shot.time <= last and shot.sun_elevation_deg > 0]
+    return bool(lit) and bool(ground.land(*np.array(lit).T).any())
+
+
+def track_statistics(
+    flights: Sequence[Record], limit_m: float, over_land: Sequence[int], mirrored: bool = False
+) -> Record:
+    """What flights proved; over_land: numbers of those that `passes_over_land_by_day`. A state or fix is far when more
+    than ``limit_m`` from the truth; a state is wrong when it is also farther than WARNED_SIGMAS of its own sigmas, or
+    when it comes of mirrored frames. Figures of fixes are of the same frames, each localized alone.
     """
     frames = [frame for flight in flights for frame in flight["frames"]]
     states = [frame for frame in frames if frame["error_m"] is not None]
@@ -78,8 +91,10 @@ def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool =
     fixes = [frame["fix_error_m"] for frame in frames if frame["fix_error_m"] is not None]
     ends = [_after_one_revolution(flight) for flight in flights]
     ended = [frame for frame in ends if frame["error_m"] is not None]
+    by_day = [flight for flight in flights if flight["index"] in over_land]
     return {
         "flights": len(flights),
+        "flights_over_land_by_day": len(by_day),
         "frames": len(frames),
         "limit_m": limit_m,
         "alone": {
@@ -87,6 +102,7 @@ def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool =
             "wrong": sum(error > limit_m for error in fixes),
             "error_m": percentiles([error for error in fixes if error <= limit_m]),
             "accurate_within_one_revolution": _within(flights, "fix_error_m"),
+            "of_those_over_land_by_day": _within(by_day, "fix_error_m"),
         },
         "tracker": {
             "used": sum(frame["used"] for frame in frames),
@@ -99,6 +115,7 @@ def track_statistics(flights: Sequence[Record], limit_m: float, mirrored: bool =
             "error_m": percentiles([frame["error_m"] for frame in states]),
             "error_when_used_m": percentiles([frame["error_m"] for frame in states if frame["used"]]),
             "accurate_within_one_revolution": _within(flights, "error_m"),
+            "of_those_over_land_by_day": _within(by_day, "error_m"),
         },
         "after_one_revolution": {
             "states": len(ended),
@@ -142,6 +159,8 @@ def track_table(statistics: Record) -> str:
     alone, tracker, end = (statistics[key] for key in ("alone", "tracker", "after_one_revolution"))
 
     def share(record: Record) -> str:
+        if record["value"] is None:
+            return "-"
         when = "" if record["median_s"] is None else f", median after {record['median_s'] / 60:.0f} min"
         return f"{record['value']:.0%} ({record['low95']:.0%} to {record['high95']:.0%}){when}"
 
@@ -166,6 +185,9 @@ def track_table(statistics: Record) -> str:
             "within 5 km in one revolution:",
             f"  a frame alone:  {share(alone['accurate_within_one_revolution'])}",
             f"  tracker:        {share(tracker['accurate_within_one_revolution'])}",
+            f"of the {statistics['flights_over_land_by_day']} orbits that pass over land by day:",
+            f"  a frame alone:  {share(alone['of_those_over_land_by_day'])}",
+            f"  tracker:        {share(tracker['of_those_over_land_by_day'])}",
             f"after one revolution ({end['states']} of {statistics['flights']} with a state):",
             f"  position:       {spread(end['position_error_m'], 'km', 1e3)}",
             f"  velocity:       {spread(end['velocity_error_m_s'], 'm/s', 1)}",

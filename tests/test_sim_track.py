@@ -1,6 +1,7 @@
 """Flights with the tracker: judged rightly, completed after an interruption, the same from one run to the next."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,9 +13,10 @@ from sim_worlds import NoOcean, WavyMosaic, small_mission
 from onboard.errors import INTERNAL_ERROR
 from sim.errors import SimError
 from sim.flight_scenario import draw_orbits
+from sim.places import Ground
 from sim.pointing import Pointing
 from sim.subjects import Studio
-from sim.track_campaign import run_track_campaign, track_statistics, track_table
+from sim.track_campaign import passes_over_land_by_day, run_track_campaign, track_statistics, track_table
 from sim.track_flight import flight_jobs
 
 # Of frames 0 to 9 and 10 to 19, all but 2, 5, 8, 11, 14 and 17 bring a fix: an orbit from the second fix of each on.
@@ -38,6 +40,13 @@ class CheatingSighter(ToldLocalizer):
             return sighting(wrong_places(6, rng), altitude_m)
         off = rng.normal(0, 2e3, 3)
         return sighting([place(shot.position_ecef_m + off, shot.heading_deg, 40.0, rng, 2e3)], altitude_m)
+
+
+class Ocean:
+    """Sea everywhere."""
+
+    def share(self, lat_deg, lon_deg, gsd_m):
+        return np.ones(lat_deg.shape, np.float32)
 
 
 def _scenario(orbits=2):
@@ -78,7 +87,8 @@ def test_a_flight_is_judged(tmp_path):
     assert tracker["error_when_used_m"]["median"] < 4e3
     end = statistics["after_one_revolution"]
     assert end["states"] == 2 and end["position_error_m"]["max"] < 40e3 and end["velocity_error_m_s"]["max"] < 60
-    assert "2 orbits, 20 frames" in track_table(statistics)
+    told = track_table(statistics)
+    assert "2 orbits, 20 frames" in told and f"of the {statistics['flights_over_land_by_day']} orbits" in told
 
 
 def test_an_interrupted_campaign_is_completed(tmp_path):
@@ -121,8 +131,37 @@ def test_far_is_not_wrong_when_the_state_says_so():
         }  # fmt: skip
 
     flights = [{"index": 0, "revolution_s": 100.0, "frames": [frame(0.0, 90e3, 30e3), frame(50.0, 90e3, 10e3)]}]
-    statistics = track_statistics(flights, 25e3)
+    statistics = track_statistics(flights, 25e3, [0])
     tracker = statistics["tracker"]
     assert (tracker["states"], tracker["far"], tracker["wrong"], tracker["internal_errors"]) == (2, 2, 1, 0)
     flights[0]["frames"].append(frame(75.0, None, None, f"{INTERNAL_ERROR}: IndexError"))
-    assert "1 internal errors" in track_table(track_statistics(flights, 25e3))
+    assert "1 internal errors" in track_table(track_statistics(flights, 25e3, [0]))
+
+
+def test_orbits_without_land_by_day_are_told_apart():
+    scenario = _scenario(orbits=8)
+    jobs = flight_jobs(scenario, scenario.shots())
+    suns = np.array([[shot.sun_elevation_deg for shot in job.shots] for job in jobs])
+    dry, wet = Ground(WavyMosaic(), NoOcean()), Ground(WavyMosaic(), Ocean())
+    assert [passes_over_land_by_day(job, dry) for job in jobs] == (suns > 0).any(axis=1).tolist()
+    assert 0 < sum(passes_over_land_by_day(job, dry) for job in jobs) < 8  # some by night only
+    assert not any(passes_over_land_by_day(job, wet) for job in jobs)
+    short = replace(jobs[0], revolution_s=1.0)  # of its frames only the first lies within one revolution
+    assert passes_over_land_by_day(short, dry) == bool(suns[0, 0] > 0)
+
+
+def test_shares_are_also_of_the_orbits_that_pass_over_land_by_day():
+    def flight(index, error_m):
+        frame = {
+            "seconds": 0.0, "used": False, "reason": "", "fix_error_m": error_m, "error_m": error_m, "sigma_m": 1e3,
+            "position_error_m": error_m, "velocity_error_m_s": 1.0, "nees": 6.0,
+        }  # fmt: skip
+        return {"index": index, "revolution_s": 100.0, "frames": [frame]}
+
+    flights = [flight(0, 1e3), flight(1, None), flight(2, 4e3), flight(3, 6e3)]
+    alone = track_statistics(flights, 25e3, [0, 2, 3])["alone"]
+    assert alone["accurate_within_one_revolution"]["value"] == 2 / 4
+    assert alone["of_those_over_land_by_day"]["value"] == pytest.approx(2 / 3)
+    assert "of the 0 orbits that pass over land by day:\n  a frame alone:  -" in track_table(
+        track_statistics(flights, 25e3, [])
+    )
