@@ -225,6 +225,9 @@ def test_two_far_places_are_ambiguous(localizer: Localizer, blue_marble: Path) -
     assert judge([best, elsewhere], acceptance, 25e3, None, {}).status is Status.AMBIGUOUS
     beside = replace(best, pose=replace(best.pose, position_ecef_m=best.pose.position_ecef_m + 1e4))
     assert judge([best, beside], acceptance, 25e3, None, {}).status is Status.FIX
+    nothing = judge([replace(best, recognised=0, weight=0.0)], acceptance, 25e3, None, {})
+    assert nothing.status is Status.NO_MATCH and nothing.reason.startswith("no place shows any of its landmarks")
+    assert judge([], acceptance, 25e3, None, {}).reason == nothing.reason
 
 
 @pytest.mark.parametrize("enough, verified", [(10.0, 4), (np.inf, 8)])
