@@ -1,8 +1,10 @@
 """Stage timings of one frame, and its deadline."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from reprlib import repr as _short
 
 from onboard.fix import Status
 from onboard.intake import Rejected
@@ -13,7 +15,12 @@ class Clock:
 
     def __init__(self, deadline_ms: float | None) -> None:
         self._start = time.perf_counter()
-        self._deadline_ms = deadline_ms
+        self._told, self._deadline_ms = deadline_ms, deadline_ms
+        if deadline_ms is not None:
+            try:
+                self._deadline_ms = float(deadline_ms)
+            except (TypeError, ValueError, OverflowError):
+                self._deadline_ms = math.nan  # refused at the first check: a clock never raises where it is made
         self.timings_ms: dict[str, float] = {}
 
     @contextmanager
@@ -31,11 +38,7 @@ class Clock:
         """Raises Rejected (TIMEOUT) once the deadline has passed, (BAD_FRAME) where it is no number."""
         if self._deadline_ms is None:
             return
-        try:
-            left_ms = float(self._deadline_ms) - (time.perf_counter() - self._start) * 1e3
-        except (TypeError, ValueError):
-            left_ms = float("nan")
-        if left_ms != left_ms:
-            raise Rejected(Status.BAD_FRAME, f"deadline_ms is {self._deadline_ms!r}: give milliseconds, or None")
-        if left_ms < 0:
+        if math.isnan(self._deadline_ms):
+            raise Rejected(Status.BAD_FRAME, f"deadline_ms is {_short(self._told)}: give milliseconds, or None")
+        if (time.perf_counter() - self._start) * 1e3 > self._deadline_ms:
             raise Rejected(Status.TIMEOUT, f"not done within {self._deadline_ms:g} ms")

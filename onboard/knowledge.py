@@ -80,8 +80,8 @@ def _positive(name: str, told: Any) -> None:
 def _numbers(name: str, told: Any, count: int, wanted: str) -> list[float]:
     """So many finite numbers. Raises Rejected."""
     try:
-        numbers = [np.nan if isinstance(number, str) else float(number) for number in told]
-    except (TypeError, ValueError):
+        numbers = [np.nan if isinstance(number, (str, bytes)) else float(number) for number in told]
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     _require(len(numbers) == count and bool(np.isfinite(numbers).all()), f"{name} is {_short(told)}: give {wanted}")
     return numbers

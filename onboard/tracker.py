@@ -189,7 +189,7 @@ class Tracker:
         if known is None:
             return ""  # not judged
         shown, how = self._shown(orbit, known, sighting, places)
-        if shown is None or not orbit.explains(shown, known):
+        if shown is None:
             return ""
         self._orbit = orbit.using(shown, known)
         self._window.clear()
@@ -198,21 +198,24 @@ class Tracker:
     def _shown(
         self, orbit: TrackedOrbit, known: PoseKnowledge, sighting: Sighting, places: Sequence[Place]
     ) -> tuple[Hypothesis | None, str]:
-        """What a frame says of where the orbit has it, and how."""
+        """What a frame shows within the gate of where the orbit has it, None if nothing, and how."""
+
+        def within(found: Hypothesis | None) -> Hypothesis | None:
+            return found if found is not None and orbit.explains(found, known) else None
+
         if sighting.fix.status is Status.FIX:
-            return places[0].hypothesis, "a fix of its own"
+            return within(places[0].hypothesis), "a fix of its own"
         # A place that the whole Earth voted for, where one place in so many was expected.
         position, spread = orbit.estimate.state[:3], orbit.estimate.covariance[:3, :3]
+        expected_deg = orbit.heading_deg
         for place in places:
-            if not orbit.explains(place.hypothesis, known):
-                continue
-            if turn_deg(place.heading_deg, orbit.heading_deg) < HEADING_GATE_DEG:
+            if within(place.hypothesis) and turn_deg(place.heading_deg, expected_deg) < HEADING_GATE_DEG:
                 seen = horizontal_covariance(position, spread) + place.sigma_m**2 * np.eye(2)
                 gate_rad2 = np.pi * GATE_2 * float(np.sqrt(np.linalg.det(seen))) / EARTH_RADIUS_M**2
                 if place.rarity * self._vote.share_of_map(gate_rad2) <= self._limit:
                     return place.hypothesis, "one of its places lies where it was expected"
-        best = self._expectation.look(sighting, position, spread, orbit.heading_deg)
-        if best is not None and turn_deg(heading_of(best), orbit.heading_deg) > HEADING_GATE_DEG:
+        best = within(self._expectation.look(sighting, position, spread, expected_deg))
+        if best is not None and turn_deg(heading_of(best), expected_deg) > HEADING_GATE_DEG:
             best = None
         return best, "recognised where it was expected"
 

@@ -176,6 +176,8 @@ def test_statuses_name_the_cause(localizer: Localizer, frame: object, status: St
         ({"vertical": (0, 0, 1)}, "vertical is a tuple"),
         ({"deadline_ms": float("nan")}, "deadline_ms is nan"),
         ({"deadline_ms": "soon"}, "deadline_ms is 'soon'"),
+        ({"altitude_m": (10**400, 1e3)}, "altitude_m is ("),
+        ({"deadline_ms": 10**400}, "deadline_ms is 1000"),
     ],
 )
 def test_senseless_knowledge_is_named_and_no_fix(
