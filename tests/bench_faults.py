@@ -1,19 +1,20 @@
 """Faults injected into the memory of a running localizer: does any end in a wrong fix?
 
-``python -m tests.bench_faults --pack P --frames DIR --faults N``: one array, settings value or mapped file in use is
-damaged (a bit, a burst of up to 256 bytes, a block of up to 64 KiB, or a storm of 2,000 bits all over it); a frame is
-localized at once, the scrubber being anywhere on its round; then it is given one round to find the damage, which is
-then undone. Right, refused (any other status), PACK_CORRUPT and WRONG (a fix farther than 25 km from the truth) are
-counted apart. DIR: frames.csv and pictures, as for bench_real; half of the frames are ones that get a fix.
+``python -m tests.bench_faults --frames DIR --faults N --seed S --records F.jsonl``: one array, settings value or mapped
+file in use is damaged (a bit, a burst of up to 256 bytes, a block of up to 64 KiB, or a storm of 2,000 bits all over
+it); a frame is localized at once, the scrubber being anywhere on its round; then it is given one round to find the
+damage, which is then undone. Right, refused (any other status), PACK_CORRUPT and WRONG (a fix farther than 25 km from
+the truth) are counted apart. DIR: frames.csv and pictures, as for bench_real; half of the frames are ones that get a
+fix. Every fault is drawn by its own number: stopped, the same command goes on behind the last one in F.jsonl.
 """
 
 import argparse
 import csv
+import json
 import shutil
 import tempfile
-import time
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard import Fix, Localizer, Status, default_pack, load_camera
+from onboard.cli_localize import ALTITUDE_SIGMA
 from onboard.errors import INTERNAL_ERROR
 from onboard.geodesy import distance_m
 from onboard.ground_plane import GroundPlane
@@ -29,10 +31,11 @@ from onboard.images import read_image
 from onboard.landmarks import index_arrays
 from onboard.rectify import rectifier
 from onboard.scrubber import SLICE_BYTES, arrays_of
+from sim.configuration import pack_identity
+from sim.progress import Progress
 
 RIGHT_M = 25e3
 BURST_BYTES, BLOCK_BYTES, STORM_BITS = 256, 1 << 16, 2000
-REPORT_EVERY = 500  # faults; a run that is stopped has told what it found
 OUTCOMES = ("right", "refused", "PACK_CORRUPT", "internal error", "WRONG")
 Bytes = NDArray[np.uint8]
 # Opens some bytes of memory for as long as they are to be changed.
@@ -45,8 +48,8 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, required=True)
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--records", type=Path, required=True, help="one line a fault is added there")
     arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
     warnings.simplefilter("ignore", RuntimeWarning)  # damaged numbers overflow
     with tempfile.TemporaryDirectory() as folder:
         # The files are mapped shared: what is written to a copy of them is in the localizer's memory at once.
@@ -54,51 +57,65 @@ def main() -> None:
         with (arguments.frames / "frames.csv").open() as stream:
             rows = list(csv.DictReader(stream))
         localizer = Localizer(pack, load_camera(arguments.frames / rows[0]["camera"]))
-        pictures = chosen_frames(localizer, arguments.frames, rows, rng)
+        records = records_so_far(arguments.records, {"seed": arguments.seed, "pack": pack_identity(arguments.pack)})
+        pictures = chosen_frames(localizer, arguments.frames, rows, np.random.default_rng(arguments.seed))
         targets = targets_of(localizer, pack)
         print(f"{len(pictures)} frames, {len(targets)} kinds of memory, {localizer._scrubber.size / 2**20:.0f} MiB")
-        run(localizer, pictures, targets, arguments.faults, rng)
+        with Progress(arguments.faults, len(records), "fault") as progress, arguments.records.open("a") as stream:
+            for number in range(len(records), arguments.faults):
+                records.append(injected(localizer, pictures, targets, number, arguments.seed))
+                stream.write(json.dumps(records[-1]) + "\n")
+                stream.flush()
+                progress.update(wrong=sum(record["outcome"] == "WRONG" for record in records))
+    report(records, sorted(targets))
 
 
-def run(
-    localizer: Localizer, pictures: list[tuple[dict, Bytes]], targets: dict[str, Target], faults: int,
-    rng: np.random.Generator,
-) -> None:  # fmt: skip
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    names, start = sorted(targets), time.monotonic()
-    for number in range(faults):
-        name, shape = names[number % len(names)], SHAPES[number // len(names) % len(SHAPES)]
-        row, picture = pictures[int(rng.integers(len(pictures)))]
-        # As in flight, the scrubber is anywhere when the fault comes.
-        localizer._scrubber._at = int(rng.integers(len(localizer._scrubber._blocks)))
-        with targets[name](rng) as memory:
-            was = memory.copy()
-            shape(memory, rng)
-            outcome = judged(answer(localizer, picture, row), row)
-            counts[name][outcome] += 1
-            counts[shape.__name__][outcome] += 1
-            changed = bool((memory != was).any())
-            counts[name]["found"] += not changed or found(localizer)
-            if outcome == "WRONG":
-                print(f"WRONG: fault {number}, {shape.__name__} in {name}, {row['file']}", flush=True)
-            memory[:] = was
-        localizer._scrubber.damage = None
-        if (number + 1) % REPORT_EVERY == 0 or number + 1 == faults:
-            print(f"\n{number + 1} faults, {time.monotonic() - start:.0f} s", flush=True)
-            report(counts, names, number + 1)
+def records_so_far(path: Path, configuration: dict) -> list[dict]:
+    """The faults in a file that was begun with the same configuration, its first line; a new file is begun."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(configuration) + "\n")
+    whole = path.read_text()
+    whole = whole[: whole.rfind("\n") + 1]  # a run that was killed leaves half a line
+    path.write_text(whole)
+    first, *records = map(json.loads, whole.splitlines())
+    if first != configuration:
+        raise SystemExit(f"{path}: was begun with {first}, not {configuration}; name another file")
+    return records
 
 
-def report(counts: dict[str, Counter[str]], names: list[str], faults: int) -> None:
+def injected(
+    localizer: Localizer, pictures: list[tuple[dict, Bytes]], targets: dict[str, Target], number: int, seed: int
+) -> dict:
+    """The record of one fault, drawn by its number; memory is afterwards as it was."""
+    rng, names = np.random.default_rng([seed, number]), sorted(targets)
+    name, shape = names[number % len(names)], SHAPES[number // len(names) % len(SHAPES)]
+    row, picture = pictures[int(rng.integers(len(pictures)))]
+    # As in flight, the scrubber is anywhere when the fault comes.
+    localizer._scrubber._at = int(rng.integers(len(localizer._scrubber._blocks)))
+    with targets[name](rng) as memory:
+        was = memory.copy()
+        shape(memory, rng)
+        outcome = judged(answer(localizer, picture, row), row)
+        unseen = bool((memory != was).any()) and not found(localizer)
+        memory[:] = was
+    localizer._scrubber.damage = None
+    return {"memory": name, "shape": shape.__name__, "file": row["file"], "outcome": outcome, "found": not unseen}
+
+
+def report(records: list[dict], names: list[str]) -> None:
     print(f"\n{'memory':32}" + "".join(f"{name:>16}" for name in OUTCOMES) + f"{'found in a round':>18}")
-    shapes = [shape.__name__ for shape in SHAPES]
-    for name in [*names, *shapes]:
-        shown = "" if name in shapes else counts[name]["found"]
-        print(f"{name:32}" + "".join(f"{counts[name][outcome]:16}" for outcome in OUTCOMES) + f"{shown:>18}")
-    total = {outcome: sum(counts[name][outcome] for name in names) for outcome in OUTCOMES}
+    groups = [("memory", name) for name in names] + [("shape", shape.__name__) for shape in SHAPES]
+    for key, name in groups:
+        here = [record for record in records if record[key] == name]
+        counts = Counter(record["outcome"] for record in here)
+        shown = sum(record["found"] for record in here)
+        print(f"{name:32}" + "".join(f"{counts[outcome]:16}" for outcome in OUTCOMES) + f"{shown:>18}")
+    total = Counter(record["outcome"] for record in records)
     print(f"{'all':32}" + "".join(f"{total[outcome]:16}" for outcome in OUTCOMES))
     # Clopper and Pearson (1934), none observed: 1 - 0.05^(1/n).
-    bound = f", at most {1 - 0.05 ** (1 / faults):.1e} a fault at 95 % confidence" if total["WRONG"] == 0 else ""
-    print(f"{faults} faults, {total['WRONG']} wrong fixes{bound}", flush=True)
+    bound = "" if total["WRONG"] else f", at most {1 - 0.05 ** (1 / len(records)):.1e} a fault at 95 % confidence"
+    print(f"{len(records)} faults, {total['WRONG']} wrong fixes{bound}", flush=True)
 
 
 def chosen_frames(
@@ -116,7 +133,8 @@ def chosen_frames(
 
 
 def answer(localizer: Localizer, picture: Bytes, row: dict[str, str]) -> Fix:
-    return localizer.localize(picture, altitude_m=(float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0))
+    altitude_m = float(row["altitude_km"]) * 1e3
+    return localizer.localize(picture, altitude_m=(altitude_m, altitude_m * ALTITUDE_SIGMA))
 
 
 def judged(fix: Fix, row: dict[str, str]) -> str:
