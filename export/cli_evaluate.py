@@ -37,7 +37,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--earthloc", type=Path, nargs=2, metavar=("QUERIES", "DATABASE"),
                           help="folders in the layout of EarthLoc and AstroLoc, corners in the names")  # fmt: skip
     evaluate.add_argument("--band", type=float, nargs=2, default=(-56.0, 56.0), metavar=("SOUTH", "NORTH"))
-    evaluate.add_argument("--spacing-km", type=float, default=50.0)
+    evaluate.add_argument("--spacing-km", type=float, default=100.0, help="of the cells searched (%(default)s)")
     evaluate.add_argument("--looks", type=int, default=1000, help="simulated queries (default: %(default)s)")
     evaluate.add_argument("--threads", type=int, default=2)
     evaluate.add_argument("--out", type=Path, required=True, metavar="RECALL.json")
