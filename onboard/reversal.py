@@ -19,20 +19,21 @@ from onboard.hypothesis_fit import points_of
 from onboard.pose import CREDIBLE_SIGMAS, Pose, contradiction
 from onboard.retake import retaken
 
-# The middle of the strip tells how steep it is seen to some degrees only: turns that are tried, in that slant. Most
-# frames find the true side from straight above the strip (docs/decisions.md).
-_TURNS = (0.0, 1.0, 1.5, 2.0)
+# The middle of the strip tells how steep it is seen to some degrees only, and what was told has drawn it: turns that
+# are tried, in that slant. One steepens it, one is from straight above (docs/decisions.md).
+_TURNS = (-1.0, 1.0, 1.5, 2.0)
 _RETAKES = 2  # of a side: laid out anew for where it settled, it may settle farther on
-# A side is another one, not the same as vaguely seen, where it contradicts what was told by so much, or shows so many
+# A side that does not contradict what was told is another one, not the same as vaguely seen, where it shows so many
 # times more.
-_ANOTHER_SIGMAS, _ANOTHER_SHARE = 2 * CREDIBLE_SIGMAS, 1.2
+_ANOTHER_SHARE = 1.2
 
 Side = tuple[Scene, Expected, Measured]  # a frame as laid out, landmarks that it should show then, and what it shows
 
 
 def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
-    """``measured``, or another side of the frame that shows more landmarks; expected: all that the frame should
-    show. Of a sample the sides of weak frames show too few to tell them apart (docs/decisions.md)."""
+    """``measured``, or another side of the frame that shows more landmarks, or as many where it contradicts what was
+    told; expected: all that the frame should show. Of a sample the sides of weak frames show too few to tell them apart
+    (docs/decisions.md)."""
     best = scene, expected, measured
     if not len(measured.recognised):
         return best
@@ -41,8 +42,8 @@ def likelier(scene: Scene, expected: Expected, measured: Measured) -> Side:
     for turn in _TURNS:
         for side in _sides(scene, turned(measured.pose, points, turn)):
             other = side[2]
-            contradicted = contradiction(other.pose, scene.known).sigmas > _ANOTHER_SIGMAS
-            if len(other.recognised) <= (shown if contradicted else _ANOTHER_SHARE * shown):
+            contradicted = contradiction(other.pose, scene.known).sigmas > CREDIBLE_SIGMAS
+            if len(other.recognised) < (shown if contradicted else _ANOTHER_SHARE * shown):
                 continue
             best, shown = side, len(other.recognised)
             if contradicted:  # no fix, whatever else there is to see
