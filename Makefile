@@ -92,7 +92,7 @@ bench-oblique: venv
 # Damage to the memory in use, and what became of the fix (six a second; stopped, it goes on).
 FAULTS ?= 1500
 bench-faults: venv
-	$(BIN)/python -m tests.bench_faults --frames $(DATA)/iss --faults $(FAULTS) --records runs/faults.jsonl
+	$(BIN)/python -m tests.bench_faults --frames $(DATA)/iss --faults $(FAULTS) --out runs/faults
 
 # The simulator's speed, cold and warm, stage by stage.
 bench-sim: venv

@@ -26,7 +26,7 @@ class GroundPlane:
     The aim is the point that the camera's axis meets: the nadir point of a camera looking straight down. Level axes
     there: +x right and +y down as in the picture, +z to the Earth's centre. Ground offsets (N, 2) are metres along the
     sphere, right and down of the aim. Where the axis is MAX_INCIDENCE_DEG or more off the vertical at the aim, or meets
-    no Earth (incidence NaN), the plane is not usable.
+    no Earth (incidence NaN), or the camera is not above it, the plane is not usable.
     """
 
     altitude_m: float
@@ -45,7 +45,7 @@ class GroundPlane:
 
     @property
     def usable(self) -> bool:
-        return bool(self.incidence_rad < np.radians(MAX_INCIDENCE_DEG))
+        return bool(self.altitude_m > 0 and self.incidence_rad < np.radians(MAX_INCIDENCE_DEG))
 
     @property
     def nadir_way_rad(self) -> float:

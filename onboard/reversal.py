@@ -3,8 +3,8 @@
 Seen from afar a flat patch is foreshortened alike from both sides (the two-fold ambiguity of planar pose: Oberkampf,
 DeMenthon and Davis, CVIU 1996; Schweighofer and Pinz, TPAMI 2006). A frame that is tilted and was not said to be shows
 a strip of landmarks just where a level camera on the other side would see them, and what was told decides for the wrong
-one of the two. Only the ground around the strip tells them apart, so that it is looked at from both sides, in the frame
-laid out for each.
+one of the two, or draws the pose to somewhere between. Only the ground around the strip tells them apart, so that it is
+looked at from both sides, and from farther aslant, in the frame laid out for each.
 """
 
 from collections.abc import Iterator

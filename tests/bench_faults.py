@@ -1,16 +1,15 @@
 """Faults injected into the memory of a running localizer: does any end in a wrong fix?
 
-``python -m tests.bench_faults --frames DIR --faults N --seed S --records F.jsonl``: one array, settings value or mapped
+``python -m tests.bench_faults --frames DIR --faults N --seed S --out OUT``: one array, settings value or mapped
 file in use is damaged (a bit, a burst of up to 256 bytes, a block of up to 64 KiB, or a storm of 2,000 bits all over
 it); a frame is localized at once, the scrubber being anywhere on its round; then it is given one round to find the
 damage, which is then undone. Right, refused (any other status), PACK_CORRUPT and WRONG (a fix farther than 25 km from
 the truth) are counted apart. DIR: frames.csv and pictures, as for bench_real; half of the frames are ones that get a
-fix. Every fault is drawn by its own number: stopped, the same command goes on behind the last one in F.jsonl.
+fix. Every fault is drawn by its own number: stopped, the same command goes on behind the last one recorded in OUT.
 """
 
 import argparse
 import csv
-import json
 import shutil
 import tempfile
 import warnings
@@ -31,8 +30,10 @@ from onboard.images import read_image
 from onboard.landmarks import index_arrays
 from onboard.rectify import rectifier
 from onboard.scrubber import SLICE_BYTES, arrays_of
+from sim.campaign import claim
 from sim.configuration import pack_identity
 from sim.progress import Progress
+from sim.record_log import RecordLog
 
 RIGHT_M = 25e3
 BURST_BYTES, BLOCK_BYTES, STORM_BITS = 256, 1 << 16, 2000
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, required=True)
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--records", type=Path, required=True, help="one line a fault is added there")
+    parser.add_argument("--out", type=Path, required=True, help="one record a fault goes there, into faults.jsonl")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # damaged numbers overflow
     with tempfile.TemporaryDirectory() as folder:
@@ -57,31 +58,18 @@ def main() -> None:
         with (arguments.frames / "frames.csv").open() as stream:
             rows = list(csv.DictReader(stream))
         localizer = Localizer(pack, load_camera(arguments.frames / rows[0]["camera"]))
-        records = records_so_far(arguments.records, {"seed": arguments.seed, "pack": pack_identity(arguments.pack)})
+        claim(arguments.out, {"command": "faults", "seed": arguments.seed, "pack": pack_identity(arguments.pack)})
+        log = RecordLog(arguments.out / "faults.jsonl")
         pictures = chosen_frames(localizer, arguments.frames, rows, np.random.default_rng(arguments.seed))
         targets = targets_of(localizer, pack)
         print(f"{len(pictures)} frames, {len(targets)} kinds of memory, {localizer._scrubber.size / 2**20:.0f} MiB")
-        with Progress(arguments.faults, len(records), "fault") as progress, arguments.records.open("a") as stream:
-            for number in range(len(records), arguments.faults):
-                records.append(injected(localizer, pictures, targets, number, arguments.seed))
-                stream.write(json.dumps(records[-1]) + "\n")
-                stream.flush()
-                progress.update(wrong=sum(record["outcome"] == "WRONG" for record in records))
-    report(records, sorted(targets))
-
-
-def records_so_far(path: Path, configuration: dict) -> list[dict]:
-    """The faults in a file that was begun with the same configuration, its first line; a new file is begun."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(configuration) + "\n")
-    whole = path.read_text()
-    whole = whole[: whole.rfind("\n") + 1]  # a run that was killed leaves half a line
-    path.write_text(whole)
-    first, *records = map(json.loads, whole.splitlines())
-    if first != configuration:
-        raise SystemExit(f"{path}: was begun with {first}, not {configuration}; name another file")
-    return records
+        outcomes = Counter(record["outcome"] for record in log.records.values())
+        with Progress(arguments.faults, len(log.records), "fault") as progress:
+            for number in range(len(log.records), arguments.faults):
+                log.append(injected(localizer, pictures, targets, number, arguments.seed))
+                outcomes[log.records[number]["outcome"]] += 1
+                progress.update(wrong=outcomes["WRONG"])
+    report(log.finish(), sorted(targets))
 
 
 def injected(
@@ -100,7 +88,8 @@ def injected(
         unseen = bool((memory != was).any()) and not found(localizer)
         memory[:] = was
     localizer._scrubber.damage = None
-    return {"memory": name, "shape": shape.__name__, "file": row["file"], "outcome": outcome, "found": not unseen}
+    fault = {"index": number, "memory": name, "shape": shape.__name__, "file": row["file"]}
+    return fault | {"outcome": outcome, "found": not unseen}
 
 
 def report(records: list[dict], names: list[str]) -> None:

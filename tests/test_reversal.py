@@ -26,6 +26,7 @@ from onboard.guided import Expected
 from onboard.matches import View
 from onboard.placement import Placement
 from onboard.pose import Pose, PoseKnowledge, contradiction, vagueness
+from onboard.retake import retaken
 from onboard.reversal import likelier, turned
 from onboard.verification import offsets_from
 from tests.landmark_worlds import view_with
@@ -112,7 +113,7 @@ def strip() -> tuple[Pose, Pose, Scene, Expected]:
 def test_a_reversed_camera_sees_the_middle_where_it_was_and_as_steep() -> None:
     truth = tilted(TILT_DEG)
     point = slant_point(truth, 14.0)
-    for turn, slant_deg in ((0.0, 14.0), (1.0, 0.0), (2.0, -14.0)):
+    for turn, slant_deg in ((-1.0, 28.0), (0.0, 14.0), (1.0, 0.0), (2.0, -14.0)):
         pose = turned(truth, point, turn)
         there, here = ((point - one.position_ecef_m) @ one.ecef_from_cam for one in (pose, truth))
         np.testing.assert_allclose(there, here, atol=1e-3)  # metres
@@ -120,6 +121,15 @@ def test_a_reversed_camera_sees_the_middle_where_it_was_and_as_steep() -> None:
         axis = ecef_from_nadir_camera(lat, lon, HEADING)[:, 2] @ pose.ecef_from_cam[:, 2]
         # Turned by twice the slant it looks as far to the other side of the middle; verticals there and here differ.
         assert np.degrees(np.arccos(axis)) == pytest.approx(TILT_DEG - 14 + slant_deg, abs=3.0)
+
+
+def test_a_side_from_below_the_ground_is_none() -> None:
+    level = tilted(0.0)
+    scene, _ = frame_of(level, level)
+    ray = level.ecef_from_cam @ np.array([0.0, -np.sin(np.radians(50)), np.cos(np.radians(50))])
+    below = turned(level, intersect_ellipsoid(level.position_ecef_m, ray[None]), -1.0)
+    assert geodetic_from_ecef(below.position_ecef_m)[2] < 0
+    assert retaken(scene, below) is None
 
 
 def test_a_strip_is_seen_alike_from_both_sides(strip: tuple[Pose, Pose, Scene, Expected]) -> None:
