@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance, fit_acceptance
-from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, latlon_from_unit
+from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, horizontal_covariance, latlon_from_unit
 from onboard.ground_plane import GroundPlane
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.voting import Candidate
@@ -24,12 +24,15 @@ _MOST_LOOKS = 25  # beyond, the prediction is too vague to be looked at piece by
 _DECOYS, _DECOYS_LATER = 16, 4  # a frame, until there are enough, and afterwards
 _ENOUGH, _KEPT = 200, 800
 _FAR_RAD = 0.25  # decoys lie at least this far from the prediction
+# A prediction whose 1-sigma is within this share of the altitude tells by itself from which side the ground is seen: a
+# camera that leans by six degrees more than was told seems, from the other side, to be beyond the tracker's gate.
+_TELLS_SIDES = 0.02
 
 
 class Checker(Protocol):
     """What tells how well a sighted frame fits a place: `onboard.Localizer`."""
 
-    def check(self, sighting: Sighting, candidates: Sequence[Candidate]) -> list[Hypothesis]: ...
+    def check(self, sighting: Sighting, candidates: Sequence[Candidate], sides: bool) -> list[Hypothesis]: ...
 
 
 class Expectation:
@@ -53,7 +56,7 @@ class Expectation:
         near += [np.array(place.candidate.unit) for place in sighting.places[:1]]
         keep = [all(place @ other < np.cos(_FAR_RAD) for other in near) for place in places]
         decoys = [_candidate(place, heading) for place, heading in zip(places[keep], headings[keep], strict=True)]
-        self._scores.extend(hypothesis.score for hypothesis in self._checker.check(sighting, decoys))
+        self._scores.extend(hypothesis.score for hypothesis in self._checker.check(sighting, decoys, False))
         if len(self._scores) >= _ENOUGH:
             self._chance = fit_acceptance(np.array(self._scores), self._limit)
 
@@ -65,14 +68,15 @@ class Expectation:
 
         covariance_m2 (3, 3): of the position, ECEF; heading_deg: expected of the camera.
         """
-        if sighting.view is None or self._chance is None:
+        if sighting.view is None or sighting.known is None or self._chance is None:
             return None
         candidates = looks(position_ecef_m, covariance_m2, heading_deg)
-        if sighting.known is not None:
-            candidates = [_aimed(candidate, sighting.known.plane) for candidate in candidates]
         if not candidates:
             return None
-        best = max(self._checker.check(sighting, candidates), key=lambda hypothesis: hypothesis.score)
+        candidates = [_aimed(candidate, sighting.known.plane) for candidate in candidates]
+        spread = np.linalg.eigvalsh(horizontal_covariance(position_ecef_m, covariance_m2))
+        vague = bool(np.sqrt(spread[-1]) > _TELLS_SIDES * sighting.known.altitude_m)
+        best = max(self._checker.check(sighting, candidates, vague), key=lambda hypothesis: hypothesis.score)
         chance = len(candidates) * self._chance.false_fix_probability(best.score)
         return best if best.pose is not None and chance <= self._limit else None
 

@@ -145,11 +145,11 @@ class Localizer:
             evidence.fix, places, evidence.view, evidence.camera, evidence.known, evidence.worldwide
         )  # fmt: skip
 
-    def check(self, sighting: Sighting, candidates: Sequence[Candidate]) -> list[Hypothesis]:
+    def check(self, sighting: Sighting, candidates: Sequence[Candidate], sides: bool = True) -> list[Hypothesis]:
         """What a sighted frame says to places that its own votes did not propose: one hypothesis a candidate, in
         order; its score is the weight of the matches that agree there and, where a pose held, the number of landmarks
         recognised. Which score means something, the caller must find out: the pack is calibrated for places that were
-        voted for."""
+        voted for. sides: whether vague poses are held against others from which the ground looks alike."""
         view, camera, known = sighting.view, sighting.camera, sighting.known
         if view is None or camera is None or known is None:
             return [Hypothesis.nothing_at(candidate) for candidate in candidates]
@@ -157,7 +157,7 @@ class Localizer:
             seen = []
             for candidate in candidates:
                 agreement = self._verifier.verify(candidate, view, sighting.worldwide)
-                found = recognitions(self._guide, view, camera, known, [agreement], np.inf, Clock(None))
+                found = recognitions(self._guide, view, camera, known, [agreement], np.inf, Clock(None), sides)
                 held = [one.hypothesis(self.catalogue, agreement.support + one.recognised) for one in found if one.pose]
                 seen.append(held[0] if held else Hypothesis(candidate, None, 0, agreement.support))
             return seen

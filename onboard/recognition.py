@@ -78,15 +78,18 @@ def recognitions(
     agreements: Sequence[Consensus],
     enough: float,
     clock: Clock,
+    sides: bool = True,
 ) -> list[Recognition]:
     """What was recognised at the heaviest agreements (heaviest first), the heaviest first; the rest is not looked at
-    once one weighs more than ``enough``, nor a place again that a pose was found for."""
+    once one weighs more than ``enough``, nor a place again that a pose was found for. sides: whether a vague pose is
+    held against others from which the same ground looks alike (`onboard.reversal`), as it must be where nothing else
+    tells them apart."""
     found: list[Recognition] = []
     for agreement in agreements[:_AGREEMENTS]:
         clock.check()
         if agreement.agree.sum() < _FEWEST_AGREEING or any(_holds(one, agreement, view) for one in found):
             continue
-        found.append(recognise(guide, view, camera, known, agreement, clock))
+        found.append(recognise(guide, view, camera, known, agreement, clock, sides))
         if found[-1].weight > enough:
             break
     return sorted(found, key=lambda one: -one.weight)
@@ -112,7 +115,13 @@ def placement_of(guide: Guide, view: View, consensus: Consensus) -> tuple[Placem
 
 
 def recognise(
-    guide: Guide, view: View, camera: Camera, known: PoseKnowledge, agreement: Consensus, clock: Clock
+    guide: Guide,
+    view: View,
+    camera: Camera,
+    known: PoseKnowledge,
+    agreement: Consensus,
+    clock: Clock,
+    sides: bool = True,
 ) -> Recognition:
     """What becomes of an agreement."""
     placement, middle = placement_of(guide, view, agreement)
@@ -131,7 +140,7 @@ def recognise(
     if measured is None:
         return Recognition(agreement, whole)
     off = contradiction(measured.pose, known)
-    if off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
+    if sides and off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
         side = likelier(scene, everything, measured)
         if side[0] is not scene:
             scene, everything, measured = side

@@ -129,5 +129,5 @@ class ToldLocalizer:
     def sight(self, frame, *, timestamp_ns=None, altitude_m=None, deadline_ms=None):
         return frame
 
-    def check(self, sighting, candidates):
+    def check(self, sighting, candidates, sides):
         return [Hypothesis.nothing_at(candidate) for candidate in candidates]

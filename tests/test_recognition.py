@@ -37,7 +37,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What each agreement weighs is written on it; the order of the looks is returned."""
     looks: list[int] = []
 
-    def recognise(guide: Any, view: Any, camera: Any, known: Any, one: Any, clock: Clock) -> Recognition:
+    def recognise(guide: Any, view: Any, camera: Any, known: Any, one: Any, clock: Clock, sides: bool) -> Recognition:
         looks.append(one.weight)
         pose: Any = "some pose" if one.held else None
         return Recognition(one, NOWHERE, pose, weight=one.weight)

@@ -387,7 +387,7 @@ class Recogniser:
     def __init__(self, unit, score):
         self.unit, self.score, self.dice, self.asked = unit, score, np.random.default_rng(2), 0
 
-    def check(self, sighting, candidates):
+    def check(self, sighting, candidates, sides):
         self.asked += len(candidates)
         found = []
         for candidate in candidates:
@@ -403,7 +403,7 @@ def _taught(score):
     unit = states([0.0])[0][:3] / np.linalg.norm(states([0.0])[0][:3])
     checker = Recogniser(unit, score)
     expectation = Expectation(checker, ToldLocalizer().catalogue.unit, 1e-4)
-    frame = Sighting(no_fix(Status.NO_MATCH, ""), view=object())
+    frame = Sighting(no_fix(Status.NO_MATCH, ""), view=object(), known=PoseKnowledge(500e3, 10e3, 0.01))
     for _ in range(20):
         expectation.learn(frame, unit)
     return expectation, frame, unit * 6871e3
@@ -426,6 +426,22 @@ def test_many_looks_ask_for_more():
     raise AssertionError("no score was believed")
 
 
+@pytest.mark.parametrize(("sigma_m", "sides"), [(9e3, False), (11e3, True)])
+def test_a_vague_prediction_does_not_tell_from_which_side_the_ground_is_seen(sigma_m, sides):
+    expectation, frame, position = _taught(40.0)
+    asked = []
+
+    class Asked:
+        def check(self, sighting, candidates, sides):
+            asked.append(sides)
+            return [Hypothesis.nothing_at(candidate) for candidate in candidates]
+
+    expectation._checker = Asked()
+    expectation.look(frame, position, np.eye(3) * sigma_m**2, 90.0)
+    expectation.learn(frame, None)
+    assert asked == [sides, False]
+
+
 def test_looks_cover_the_ellipse_or_are_given_up():
     state = states([0.0])[0]
     lat, lon, _ = (float(value) for value in geodetic_from_ecef(state[:3]))
@@ -446,7 +462,7 @@ def test_a_tilted_camera_is_expected_where_it_looks():
     asked = []
 
     class Asked:
-        def check(self, sighting, candidates):
+        def check(self, sighting, candidates, sides):
             asked.extend(candidates)
             return [Hypothesis.nothing_at(candidate) for candidate in candidates]
 
