@@ -27,7 +27,9 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     teacher.add_argument("--turns", type=int, default=1,
                          help="of a frame at search; 1 trains codes for any heading (%(default)s)")  # fmt: skip
     teacher.add_argument("--salad", type=int, nargs=3, default=(64, 128, 256), metavar=("CLUSTERS", "DIM", "TOKEN"))
-    teacher.add_argument("--batch", type=int, default=64, help="views of maps and frames a step (%(default)s)")
+    teacher.add_argument(
+        "--batch", type=int, default=64, help="views a step; astroloc adds half as many, of other dates (%(default)s)"
+    )
     teacher.add_argument("--clusters", type=int, default=50, help="of the map, astroloc (%(default)s)")
     teacher.add_argument("--recluster", type=int, default=2000, help="every so many steps, astroloc (%(default)s)")
     teacher.add_argument("--relevance", type=int, default=4000,

@@ -9,6 +9,7 @@ from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
 from onboard.encoder import Encoder
 from onboard.errors import MissingPackageError
+from onboard.patch_model import PATCHES_AT_ONCE
 
 
 def add_actions(actions: argparse._SubParsersAction) -> None:
@@ -29,7 +30,9 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
 
     engine = actions.add_parser("engine", help="a network to a TensorRT engine, on the device where it will run")
     engine.add_argument("--model", type=Path, required=True, metavar="NET.onnx")
-    engine.add_argument("--batch", type=int, default=512, help="patches at once (default: %(default)s)")
+    engine.add_argument(
+        "--batch", type=int, default=PATCHES_AT_ONCE, help="patches at once (%(default)s, as the runtime)"
+    )
     engine.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help="the pack's directory, or the one $NADIR_ENGINES names")  # fmt: skip
     engine.set_defaults(run=run_engine)

@@ -135,7 +135,7 @@ def _page(arguments: argparse.Namespace, localizer: Localizer) -> Page:
 
 
 def as_json(path: str, fix: Fix) -> dict[str, object]:
-    """The fields of DESIGN.md; estimates are None unless the status is FIX."""
+    """The fields that README names; estimates are None unless the status is FIX."""
     return {
         "image": path,
         "status": fix.status.value,

@@ -1,8 +1,8 @@
 """What landmarks recognised in a frame say together: less where they lie in a line.
 
 A ridge, a coast or a river looks alike from one end to the other, and in a mirror, so that landmarks along it confirm
-each other at a wrong place as they do at the right one. Of 1,000 mirrored views the sixteen that showed most landmarks
-at a wrong place, 14 to 24, had all but six of them at most within half a patch of one line (docs/decisions.md).
+each other at a wrong place as they do at the right one. Of 1,000 mirrored views the fourteen that showed most landmarks
+at a wrong place, 15 to 24, had all but five of them at most within half a patch of one line (docs/decisions.md).
 """
 
 import numpy as np

@@ -73,7 +73,7 @@ def load_mission(path: str | Path) -> Mission:
         off_nadir_deg=top.take("off_nadir_deg", number(0, 90), 0.0),
         off_nadir_direction_deg=top.take("off_nadir_direction_deg", number(-360, 360), 0.0),
         gsd_m=top.take("gsd_m", number(1, 50_000)),
-        false_fix_probability=top.take("false_fix_probability", number(1e-9, 0.1), 1e-4),
+        false_fix_probability=top.take("false_fix_probability", number(1e-9, 0.1), 2e-5),
         **_budget(top.section("budget")),
     )
     top.done()

@@ -15,7 +15,7 @@ from onboard.network import Network, OnnxNetwork
 from onboard.pack import Pack
 from onboard.patches import PATCH_PX, patches_at
 
-_AT_ONCE = 256  # patches described together; 512 take 35 MiB more and hardly less time (docs/decisions.md)
+PATCHES_AT_ONCE = 256  # described together; 512 take 35 MiB more and hardly less time (docs/decisions.md)
 
 
 class PatchModel:
@@ -51,8 +51,8 @@ class PatchModel:
     ) -> NDArray[np.float32]:
         """`rows` of a picture (H, W) around pixels (N, 2), turned by angles (N,) as `patches_at` does."""
         parts = [
-            self.rows(patches_at(grey, xy[at : at + _AT_ONCE], angle_deg[at : at + _AT_ONCE]))
-            for at in range(0, max(len(xy), 1), _AT_ONCE)
+            self.rows(patches_at(grey, xy[at : at + PATCHES_AT_ONCE], angle_deg[at : at + PATCHES_AT_ONCE]))
+            for at in range(0, max(len(xy), 1), PATCHES_AT_ONCE)
         ]
         return np.concatenate(parts)
 

@@ -49,9 +49,9 @@ class Sighter(Checker, Protocol):
 class Tracker:
     """Follows one satellite through the frames of a pass, a revolution, or days. Not for several threads.
 
-    The spacecraft's clock must run evenly; what it is set to does not matter. The camera must look near the nadir
-    and be held alike along the track (heading less direction of flight constant within HEADING_GATE_DEG). It may take
-    frames as often as it likes: what shows the same ground is not taken for news.
+    The spacecraft's clock must run evenly; what it is set to does not matter. The camera must be held as its mission
+    mounts it, and alike along the track (heading less direction of flight constant within HEADING_GATE_DEG). It may
+    take frames as often as it likes: what shows the same ground is not taken for news.
 
     mount_heading_deg: azimuth of the image's up direction less that of flight, if it is known to a few degrees: then
     the first fix is an orbit, where otherwise it takes two frames. Raises UsageError when it is no number.

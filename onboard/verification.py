@@ -1,7 +1,7 @@
 """The constrained consensus: around a candidate, frame and landmarks are matched again among themselves only.
 
 Every known constraint holds: ground offsets by rays, scale from the altitude, one common heading, inliers counted in
-distinct places. Measured on real frames this matters more than the feature (docs/decisions.md).
+distinct places.
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,8 @@ _PART = 400_000  # pairs looked at together, some ten megabytes wherever their l
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place and heading worth a look: unit vector of the nadir point, degrees, distinct spots that voted for it."""
+    """A place and heading worth a look: unit vector of the camera's aim (the nadir point where it looks straight down),
+    azimuth of image up there in degrees, distinct spots that voted for it."""
 
     unit: tuple[float, float, float]
     heading_deg: float

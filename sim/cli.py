@@ -30,7 +30,7 @@ SCENARIOS = {
     "orbits": "random orbits, and how long each takes to its first fix",
     "land": "places drawn uniformly over land, by day",
     "reject": "ocean, overcast, night, limb, off-map, Moon-like, garbage: nothing to be found",
-    "hard": "mirrored and repeated ground, other worlds, painted sea, cloud streets, wrong scale: nothing to be found",
+    "hard": "mirrored, repeated, painted ground, other worlds, streets, wrong scale or heading; deserts and fields",
 }
 _SENSORS = {"vertical_sigma_deg": None, "attitude_sigma_deg": None}
 # Which options mean something in which scenario, and what they are worth unless given.
