@@ -103,5 +103,5 @@ def _transformers() -> Any:
     try:
         import transformers
     except ModuleNotFoundError as error:
-        raise MissingPackageError(f"DINOv2 needs the package {error.name!r}: pip install 'nadir[dinov2]'") from error
+        raise MissingPackageError(f"DINOv2 needs the package {error.name!r}: pip install '.[dinov2]'") from error
     return transformers

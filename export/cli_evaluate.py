@@ -14,7 +14,7 @@ from export.cli_common import bar, earth_arguments, settings_of, studio, updatin
 from export.json_file import write_json
 from onboard.camera_files import load_camera
 from onboard.encoder import Encoder, moves_m
-from onboard.errors import MissingPackageError, NadirError
+from onboard.errors import NadirError
 from onboard.plugins import service
 
 VLAD = "vlad-rootsift"
@@ -41,7 +41,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--looks", type=int, default=1000, help="simulated queries (default: %(default)s)")
     evaluate.add_argument("--threads", type=int, default=2)
     evaluate.add_argument("--out", type=Path, required=True, metavar="RECALL.json")
-    evaluate.set_defaults(run=run_evaluate)
+    evaluate.set_defaults(run=run_evaluate, extra="train")
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
@@ -110,13 +110,11 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 def _encoder(model: Path, threads: int) -> Any:
     if model.suffix != ".pt":
         return Encoder(model, threads)
-    try:
-        import torch
+    import torch
 
-        from export.teacher import load_teacher
-        from export.torch_encoder import TorchEncoder
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"a teacher needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    from export.teacher import load_teacher
+    from export.torch_encoder import TorchEncoder
+
     torch.set_num_threads(threads)
     teacher = load_teacher(model)
     return TorchEncoder(teacher, teacher.settings, torch.device("cuda" if torch.cuda.is_available() else "cpu"))

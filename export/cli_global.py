@@ -11,7 +11,6 @@ import numpy as np
 
 from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
-from onboard.errors import MissingPackageError
 
 LOSSES = ("regression", "relational", "metric")
 
@@ -35,13 +34,13 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     teacher.add_argument("--relevance", type=int, default=4000,
                          help="frames that say how often a cluster is drawn, astroloc (%(default)s)")  # fmt: skip
     teacher.add_argument("--spacing-km", type=float, default=100.0, help="of the places clustered, or of the cells")
-    teacher.set_defaults(run=run_teacher)
+    teacher.set_defaults(run=run_teacher, extra="train")
 
     distill = actions.add_parser("distill", help="mosaic, and a teacher if there is one, to the student encoder.onnx")
     _training_arguments(distill, steps=10_000, rate=1e-3)
     _student_arguments(distill)
     distill.add_argument("--whiten", type=float, default=0.5, help="power of the whitening, 0 to 1 (%(default)s)")
-    distill.set_defaults(run=run_distill)
+    distill.set_defaults(run=run_distill, extra="train")
 
     ablate = actions.add_parser("ablate", help="what each part of the student's training is worth, as a table")
     _training_arguments(ablate, steps=None, rate=None)
@@ -49,7 +48,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     ablate.add_argument("--seconds", type=float, required=True, help="of training a row")
     ablate.add_argument("--looks", type=int, default=500, help="simulated queries (%(default)s)")
     ablate.add_argument("--spacing-km", type=float, default=100.0, help="of the cells searched (%(default)s)")
-    ablate.set_defaults(run=run_ablate)
+    ablate.set_defaults(run=run_ablate, extra="train")
 
 
 def _training_arguments(parser: argparse.ArgumentParser, steps: int | None, rate: float | None) -> None:
@@ -172,10 +171,8 @@ def run_ablate(arguments: argparse.Namespace) -> int:
 
 
 def _torch(arguments: argparse.Namespace) -> Any:
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    import torch
+
     torch.set_num_threads(arguments.threads)
     arguments.device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     return torch

@@ -9,7 +9,6 @@ from typing import Any
 
 from export.cli_common import bar
 from export.json_file import write_json
-from onboard.errors import MissingPackageError
 
 # Of AdamW, for either network.
 RATE, WEIGHT_DECAY, WARMUP = 2e-3, 1e-3, 100
@@ -32,10 +31,10 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
 
     local = actions.add_parser("local", help="pairs to descriptor.onnx, the network that describes keypoints")
     local.add_argument("--pairs", type=Path, required=True, nargs="+", metavar="DIR", help="measured on the first's")
-    local.set_defaults(run=run_local)
+    local.set_defaults(run=run_local, extra="train")
     orientation = actions.add_parser("orientation", help="views to orientation.onnx, the network that turns keypoints")
     orientation.add_argument("--views", type=Path, required=True, nargs="+", metavar="DIR")
-    orientation.set_defaults(run=run_orientation)
+    orientation.set_defaults(run=run_orientation, extra="train")
     for network, steps in ((local, 6000), (orientation, 2000)):
         network.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it"
@@ -74,13 +73,11 @@ def _written(arguments: argparse.Namespace, write: Callable, what: str) -> int:
 
 
 def run_orientation(arguments: argparse.Namespace) -> int:
-    try:
-        from export.orientation_network import write_orientation
-        from export.orientation_train import OrientationRecipe, OrientationSettings, fit_shares
-        from export.shards import HELD_OUT, TRAINING, read_shards
-        from export.views import Views
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    from export.orientation_network import write_orientation
+    from export.orientation_train import OrientationRecipe, OrientationSettings, fit_shares
+    from export.shards import HELD_OUT, TRAINING, read_shards
+    from export.views import Views
+
     views, held_out = (read_shards(arguments.views, name, Views) for name in (TRAINING, HELD_OUT))
     settings = OrientationSettings(seed=arguments.seed)
     recipe = OrientationRecipe(views, settings)
@@ -95,14 +92,12 @@ def run_orientation(arguments: argparse.Namespace) -> int:
 
 
 def run_local(arguments: argparse.Namespace) -> int:
-    try:
-        from export.keypoint_pairs import PatchPairs
-        from export.patch_evaluate import inner_patches, report_patches
-        from export.patch_network import write_descriptor
-        from export.patch_train import PatchRecipe, PatchTrainSettings
-        from export.shards import HELD_OUT, TRAINING, read_shards
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"training needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    from export.keypoint_pairs import PatchPairs
+    from export.patch_evaluate import inner_patches, report_patches
+    from export.patch_network import write_descriptor
+    from export.patch_train import PatchRecipe, PatchTrainSettings
+    from export.shards import HELD_OUT, TRAINING, read_shards
+
     pairs, settings = read_shards(arguments.pairs, TRAINING, PatchPairs), PatchTrainSettings(seed=arguments.seed)
     held_out = read_shards(arguments.pairs[:1], HELD_OUT, PatchPairs)
     recipe = PatchRecipe(pairs, settings)

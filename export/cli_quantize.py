@@ -8,7 +8,6 @@ from pathlib import Path
 from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
 from onboard.encoder import Encoder
-from onboard.errors import MissingPackageError
 from onboard.patch_model import PATCHES_AT_ONCE
 
 
@@ -18,7 +17,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     quantize.add_argument("--model", type=Path, required=True, metavar="ENCODER.onnx")
     quantize.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
     quantize.add_argument("--views", type=int, default=512, help="to calibrate on (default: %(default)s)")
-    quantize.set_defaults(run=run_quantize)
+    quantize.set_defaults(run=run_quantize, extra="train")
 
     quantize_local = actions.add_parser("quantize-local", help="descriptor.onnx to INT8 (explicit Q/DQ), measured")
     quantize_local.add_argument("--model", type=Path, required=True, metavar="DESCRIPTOR.onnx")
@@ -26,7 +25,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     quantize_local.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
     quantize_local.add_argument("--patches", type=int, default=4096, help="to calibrate on (default: %(default)s)")
     quantize_local.add_argument("--seed", type=int, default=0)
-    quantize_local.set_defaults(run=run_quantize_local)
+    quantize_local.set_defaults(run=run_quantize_local, extra="train")
 
     engine = actions.add_parser("engine", help="a network to a TensorRT engine, on the device where it will run")
     engine.add_argument("--model", type=Path, required=True, metavar="NET.onnx")
@@ -35,14 +34,12 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     )
     engine.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help="the pack's directory, or the one $NADIR_ENGINES names")  # fmt: skip
-    engine.set_defaults(run=run_engine)
+    engine.set_defaults(run=run_engine, extra="jetson")
 
 
 def run_quantize(arguments: argparse.Namespace) -> int:
-    try:
-        from export.quantize import calibration_views, quantize
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"quantizing needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    from export.quantize import calibration_views, quantize
+
     encoder = Encoder(arguments.model)
     rendered = studio(arguments, encoder.span_m, encoder.size)
     views = calibration_views(rendered, encoder.turns, encoder.reach_m, arguments.views, arguments.seed)
@@ -55,10 +52,8 @@ def run_quantize(arguments: argparse.Namespace) -> int:
 
 
 def run_quantize_local(arguments: argparse.Namespace) -> int:
-    try:
-        from export.quantize_patches import TOLERATED, quantize_descriptor
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"quantizing needs the package {error.name!r}: pip install 'nadir[train]'") from error
+    from export.quantize_patches import TOLERATED, quantize_descriptor
+
     report = quantize_descriptor(arguments.model, arguments.out, arguments.pairs, arguments.patches, arguments.seed)
     write_json(arguments.out.with_suffix(".json"), {"settings": settings_of(arguments), **asdict(report)})
     for name, one in (("float32", report.float32), ("int8", report.int8)):
@@ -72,10 +67,8 @@ def run_quantize_local(arguments: argparse.Namespace) -> int:
 
 
 def run_engine(arguments: argparse.Namespace) -> int:
-    try:
-        from export.engine import build_engine, check_engine
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"an engine needs the package {error.name!r}: pip install 'nadir[jetson]'") from error
+    from export.engine import build_engine, check_engine
+
     path = build_engine(arguments.model, arguments.batch, arguments.out)
     check_engine(arguments.model, path)
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB, agrees with ONNX Runtime", file=sys.stderr)

@@ -1,4 +1,5 @@
-"""The console script ``nadir``: each installed package adds its own verbs.
+"""The console script ``nadir``: each installed package adds its own verbs. They import what they need as they run, so
+that `nadir localize` starts without what only the others use; a verb's default ``extra`` names whose packages it takes.
 
 Exit codes: 0 done, 1 done but something was not (an image could not be read, a pack is damaged), 2 wrong usage or
 configuration, 130 interrupted. JSON goes to stdout, text for people to stderr.
@@ -30,19 +31,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             add_verb = entry.load()
         except ModuleNotFoundError as error:
-            unavailable[entry.name] = error.name
+            unavailable[entry.name] = _missing(error, "ground")
         else:
             add_verb(subparsers)
     arguments_given = list(sys.argv[1:] if argv is None else argv)
     if arguments_given and arguments_given[0] in unavailable:
-        missing = unavailable[arguments_given[0]]
-        print(
-            f"nadir {arguments_given[0]}: needs the package {missing!r}: pip install 'nadir[ground]'", file=sys.stderr
-        )
+        print(f"nadir {arguments_given[0]}: {unavailable[arguments_given[0]]}", file=sys.stderr)
         return 2
     arguments = parser.parse_args(arguments_given)
     try:
         return int(arguments.run(arguments) or 0)
+    except ModuleNotFoundError as error:
+        print(f"nadir: {_missing(error, getattr(arguments, 'extra', 'ground'))}", file=sys.stderr)
+        return 2
     except NadirError as error:
         print(f"nadir: {error}", file=sys.stderr)
         return 2
@@ -56,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"nadir: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 2
+
+
+def _missing(error: ModuleNotFoundError, extra: str) -> str:
+    return f"needs the package {error.name!r}: pip install '.[{extra}]' in nadir's checkout"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from onboard.camera_files import load_camera
 from onboard.describer import Describer
-from onboard.errors import MissingPackageError
 from onboard.localizer import Localizer
 from onboard.orientation import OrientationNetwork
 from onboard.pack import MANIFEST, default_pack
@@ -24,16 +23,13 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
         "--bind", default=_BIND, metavar="ADDR",
         help="where to listen (default: %(default)s; tcp://*:5555 for other machines, who need no password)",
     )  # fmt: skip
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="serve")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        from onboard.health import versions
-        from onboard.server import Server
-        from onboard.wire import VERSION
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"'nadir serve' needs {error.name!r}: pip install 'nadir[serve]'") from error
+    from onboard.health import versions
+    from onboard.server import Server
+    from onboard.wire import VERSION
 
     camera = load_camera(arguments.camera) if arguments.camera else None
     pack = Path(arguments.pack or default_pack())

@@ -23,6 +23,6 @@ def service(name: str) -> Any:
             return entry.load()
         except ModuleNotFoundError as error:
             raise MissingPackageError(
-                f"the service {name!r} needs the package {error.name!r}: pip install 'nadir[ground]'"
+                f"the service {name!r} needs the package {error.name!r}: pip install '.[ground]'"
             ) from error
     raise MissingPackageError(f"no package offers the service {name!r}: reinstall nadir (pip install -e .)")

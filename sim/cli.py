@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onboard import plugins
-from onboard.errors import MissingPackageError
 from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
 from sim.errors import SimError
 from sim.hil_cli import add_hil
@@ -86,17 +85,13 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 def run_campaign_verb(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     options = _options(arguments)
-    try:
-        # Here and not above: `nadir localize` must start without astropy and matplotlib.
-        from functools import partial
+    from functools import partial
 
-        from onboard.localizer import Localizer
-        from onboard.mission import load_mission
-        from sim.attitude_sensors import AttitudeSensors
-        from sim.campaign import run_campaign
-        from sim.configuration import configuration, pack_identity, pack_of
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+    from onboard.localizer import Localizer
+    from onboard.mission import load_mission
+    from sim.attitude_sensors import AttitudeSensors
+    from sim.campaign import run_campaign
+    from sim.configuration import configuration, pack_identity, pack_of
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)

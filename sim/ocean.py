@@ -108,7 +108,7 @@ def _mask_file() -> Path:
     # Found, not imported: importing the package loads the gigabyte.
     spec = importlib.util.find_spec("global_land_mask")
     if spec is None or spec.origin is None:
-        raise MissingPackageError("the simulator needs global-land-mask: pip install 'nadir[ground]'")
+        raise MissingPackageError("the simulator needs global-land-mask: pip install '.[ground]'")
     path = Path(spec.origin).parent / "globe_combined_mask_compressed.npz"
     if not path.exists():
         raise MissingPackageError(f"{path} is missing: reinstall global-land-mask")

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 from onboard import plugins
-from onboard.errors import MissingPackageError
 from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
 from sim.pointing import add_pointing_options, pointing_of
 
@@ -42,18 +41,14 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any state was wrong, or any frame met an internal error."""
     began = time.monotonic()
     require_seed_and_workers(arguments)
-    try:
-        # Here and not above: `nadir localize` must start without astropy.
-        from functools import partial
+    from functools import partial
 
-        from onboard.localizer import Localizer
-        from onboard.mission import load_mission
-        from sim.cli import utc_time
-        from sim.configuration import configuration, pack_identity, pack_of
-        from sim.flight_scenario import draw_orbits
-        from sim.track_campaign import run_track_campaign, track_table
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+    from onboard.localizer import Localizer
+    from onboard.mission import load_mission
+    from sim.cli import utc_time
+    from sim.configuration import configuration, pack_identity, pack_of
+    from sim.flight_scenario import draw_orbits
+    from sim.track_campaign import run_track_campaign, track_table
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)

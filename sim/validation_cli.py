@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from onboard import plugins
-from onboard.errors import MissingPackageError
 
 
 def add_validate(actions: argparse._SubParsersAction) -> None:
@@ -23,14 +22,10 @@ def add_validate(actions: argparse._SubParsersAction) -> None:
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
-    try:
-        # Here and not above: `nadir localize` must start without astropy and tqdm.
-        from onboard.localizer import Localizer
-        from onboard.pack import default_pack
-        from sim.validation import validate
-        from sim.validation_comparison import table
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"'nadir sim' needs {error.name!r}: pip install 'nadir[ground]'") from error
+    from onboard.localizer import Localizer
+    from onboard.pack import default_pack
+    from sim.validation import validate
+    from sim.validation_comparison import table
 
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
     pack = arguments.pack or default_pack()

@@ -124,4 +124,4 @@ def test_onboard_alone_needs_no_ground_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "--altitude-km" in done.stdout, done.stderr
-    assert "pip install 'nadir[ground]'" in done.stderr
+    assert "pip install '.[ground]'" in done.stderr

@@ -330,4 +330,4 @@ def test_without_zeromq_it_says_what_to_install(pack):
         f"sys.exit(main(['serve', '--pack', {str(pack)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "'nadir serve' needs 'zmq': pip install 'nadir[serve]'" in done.stderr
+    assert done.returncode == 2 and "needs the package 'zmq': pip install '.[serve]'" in done.stderr

@@ -30,7 +30,7 @@ def test_without_its_imagery_the_demo_says_what_to_install(tmp_path, capsys, mon
     monkeypatch.setattr(demo, "IMAGERY", "mpl_toolkits.no_such_data")
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 2
     complaint = capsys.readouterr().err
-    assert "pip install 'nadir[demo]'" in complaint and len(complaint.splitlines()) == 1
+    assert "pip install '.[demo]'" in complaint and len(complaint.splitlines()) == 1
     assert not (tmp_path / "demo").exists()
     assert main(["demo", "--out", str(tmp_path / "demo"), "--frames", "0"]) == 2
 
