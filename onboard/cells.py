@@ -1,22 +1,11 @@
 """The cell table: places that tile a latitude band, each with the global code of the map around it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.errors import PackError
 from onboard.geodesy import EARTH_RADIUS_M, Array
-
-
-class Ranking(NamedTuple):
-    """Cells, best first: indices (top,) int64, similarity (top,) float32 (cosine), code (top,) int64: which of the
-    codes asked matched best, that is the move and the heading of `onboard.encoder.frame_codes`."""
-
-    indices: NDArray[np.int64]
-    similarity: NDArray[np.float32]
-    code: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,35 +28,6 @@ class CellTable:
 
     def __len__(self) -> int:
         return len(self.lat_deg)
-
-    def rank(self, codes: NDArray[np.float32], top: int) -> Ranking:
-        """The ``top`` cells most like any of the codes, (dim,) or (K, dim) of unit length; fewer in a small table."""
-        queries = np.atleast_2d(codes).astype(np.float32) * np.float32(self.scale)
-        similarity = self.codes.astype(np.float32) @ queries.T
-        code = similarity.argmax(axis=1)
-        best = similarity[np.arange(len(self)), code]
-        top = min(top, len(self))
-        chosen = np.argpartition(-best, top - 1)[:top] if 0 < top < len(self) else np.arange(top)
-        chosen = chosen[np.argsort(-best[chosen], kind="stable")]
-        return Ranking(chosen, best[chosen], code[chosen])
-
-    def arrays(self) -> dict[str, NDArray]:
-        """The table as named arrays, for storage."""
-        scalars = np.array([self.scale, self.spacing_m], np.float64)
-        return {"lat_deg": self.lat_deg, "lon_deg": self.lon_deg, "codes": self.codes, "scale_and_spacing_m": scalars}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray]) -> "CellTable":
-        """Inverse of `arrays`; raises PackError when they do not fit together."""
-        try:
-            lat, lon, codes = arrays["lat_deg"], arrays["lon_deg"], arrays["codes"]
-            scale, spacing_m = (float(value) for value in arrays["scale_and_spacing_m"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise PackError(f"cell table: {error} is missing or malformed; rebuild the pack") from error
-        fits = lat.ndim == 1 and lat.shape == lon.shape and codes.ndim == 2 and len(codes) == len(lat)
-        if not fits or codes.dtype != np.int8 or not (np.isfinite(scale) and scale > 0 and spacing_m > 0):
-            raise PackError("cell table: its arrays do not fit together; rebuild the pack")
-        return cls(lat, lon, codes, scale, spacing_m)
 
 
 def tile_band(band_deg: tuple[float, float], spacing_m: float) -> tuple[Array, Array]:

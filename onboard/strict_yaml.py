@@ -1,6 +1,6 @@
 """YAML mappings read strictly: an unknown or missing key is an error that names the key and the line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +121,4 @@ def text(value: Any) -> str:
     """A converter to a non-empty string."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"must be text, not {value!r}")
-    return value
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """A converter that lets mappings pass."""
-    if not isinstance(value, dict):
-        raise ValueError(f"must be a mapping, not {value!r}")
     return value

@@ -10,8 +10,7 @@ from sim.view import Grid, View, strips
 
 Counts = NDArray[np.uint8]
 
-# Bands in this order everywhere in the simulator; NIR about 800 nm.
-BANDS = ("red", "green", "blue", "nir")
+# Bands are red, green, blue and near-infrared, about 800 nm, everywhere in the simulator.
 # Open ocean just below the surface (Morel and Prieur 1977, clear water, rounded).
 WATER_REFLECTANCE = np.array([0.004, 0.013, 0.032, 0.002], np.float32)
 WATER_REFRACTION_F0 = 0.02  # Fresnel reflectance of water at normal incidence
