@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from onboard.encoder import luminance
 from onboard.errors import ImageError
 from onboard.geodesy import EARTH_RADIUS_M, Array, azimuth_deg, distance_m, unit_from_latlon, wrap_lon_deg
+from onboard.images import SUFFIXES, read_image
 
 TABLE = "footprints.csv"
 CORNERS = tuple(f"{axis}{number}" for number in (1, 2, 3, 4) for axis in ("lat", "lon"))
 # Fields of a file name between its first and last @, as EarthLoc's README lists them.
 NAME_FIELDS = (*CORNERS, "image_id", "timestamp", "nadir_lat", "nadir_lon", "sq_km_area", "orientation")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +81,7 @@ class Footprint:
 
     def picture(self) -> NDArray[np.uint8]:
         """RGB uint8 (H, W, 3); raises ImageError."""
-        bgr = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise ImageError(f"{self.path}: not a readable image")
-        return np.ascontiguousarray(bgr[..., ::-1])
+        return read_image(self.path)
 
 
 def read_footprints(folder: Path) -> list[Footprint]:

@@ -4,7 +4,6 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from onboard.camera_files import load_camera
 from onboard.encoder import luminance
 from onboard.errors import ImageError
 from onboard.ground_plane import GroundPlane
+from onboard.images import read_image
 from onboard.rectify import rectifier
 
 TABLE = "frames.csv"
@@ -34,10 +34,7 @@ class Frame:
 
     def rgb(self) -> NDArray[np.uint8]:
         """RGB uint8 (H, W, 3); raises ImageError."""
-        bgr = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise ImageError(f"{self.path}: not a readable image")
-        return np.ascontiguousarray(bgr[..., ::-1])
+        return read_image(self.path)
 
     def picture(self, gsd_m: float) -> Picture:
         """The ground it shows at gsd_m metres a pixel, rectified at its altitude, image up staying up."""

@@ -1,5 +1,6 @@
 """Mosaic to flight pack, within the byte budget or refused with the numbers."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from index_builder.calibration import wrong_places
 from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
-from index_builder.pack_writer import SEALED, PackWriter
+from index_builder.pack_writer import SEALED, PackWriter, replaceable
 from index_builder.quantization import quantize
 from index_builder.selection import selected
 from onboard.acceptance import Acceptance, fit_acceptance
@@ -25,6 +26,7 @@ from onboard.search import Search
 
 DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/decisions.md)
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
+_FEWEST_LANDMARKS = 1000
 _OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, known answer, array headers
 
 CALIBRATION_FRAMES = 1500  # a tail of some dozen views that show something at a wrong place; a quarter of an hour
@@ -48,14 +50,18 @@ def build_pack(
 ) -> Acceptance:
     """Build and publish the pack; returns its acceptance. ``progress``: stage, done, total.
 
-    Raises MosaicError when the band shows no land, BudgetError when no useful pack fits.
+    Raises MosaicError when the band shows no land, BudgetError when no useful pack fits, PackError when ``out`` holds
+    something else. What is done lies in ``out``.work until the pack is whole.
     """
+    out = replaceable(out)
+    carried = 0 if options.networks is None else sum(path.stat().st_size for path in vars(options.networks).values())
+    budget = (mission.pack_mb if options.budget_mb is None else options.budget_mb) * 2**20
     if mosaic.gsd_m > 1.5 * mission.gsd_m:
         raise MosaicError(
             f"the mosaic has {mosaic.gsd_m:.0f} m a pixel, the mission's catalogue gsd_m is {mission.gsd_m:.0f}; "
             "raise gsd_m or bring a finer mosaic"
         )
-    work = out.with_name(out.name + ".work")
+    work = _work_of(out)
     landmarks = extract_landmarks(
         mosaic, mission.latitude_band_deg, mission.gsd_m, options.networks, work,
         lambda done, total: progress("extract", done, total),
@@ -64,10 +70,8 @@ def build_pack(
         raise MosaicError(
             f"no land between latitudes {mission.latitude_band_deg} in {', '.join(map(str, mosaic.paths))}"
         )
-    budget = (options.budget_mb or mission.pack_mb) * 2**20
     dimension = landmarks.descriptors.shape[1]
-    carried = 0 if options.networks is None else sum(path.stat().st_size for path in vars(options.networks).values())
-    count, lists = _size_for(budget - carried, dimension, len(landmarks))
+    count, lists = _size_for(budget, carried, dimension, len(landmarks))
     progress("select", 0, 1)
     landmarks = selected(landmarks, count, lists)
     progress("quantize", 0, 1)
@@ -111,7 +115,7 @@ def recalibrate_pack(
     """Draw a pack's acceptance anew, from so many mirrored views, and put it in the pack's place: for a runtime that
     looks in another way than the one it was built with. Raises PackError, and MosaicError when the mosaic is not the
     pack's."""
-    pack = open_pack(path)
+    pack, path = open_pack(path), path.resolve()
     if mosaic.provenance() != pack.manifest["mosaics"]:
         names = ", ".join(str(told["file"]) for told in pack.manifest["mosaics"])
         raise MosaicError(f"{path}: was not built from {', '.join(map(str, mosaic.paths))}; give it {names}")
@@ -134,7 +138,10 @@ def _calibrate(
     writer: PackWriter, mosaic: Mosaic, frames: int, seed: int, progress: Callable[[str, int, int], None]
 ) -> Acceptance:
     """Give a sealed pack its acceptance and publish it."""
-    wrong = wrong_places(mosaic, writer.part, frames, seed, lambda done, total: progress("calibrate", done, total))
+    work = _work_of(writer.out)
+    wrong = wrong_places(
+        mosaic, writer.part, frames, seed, work, lambda done, total: progress("calibrate", done, total)
+    )
     # Agreements are what a tracker weighs, recognition is what a single frame's fix is judged by.
     for name, scores in (("acceptance", wrong.scores), ("recognition", wrong.weights)):
         writer.manifest[name] = fit_acceptance(scores, writer.mission.false_fix_probability).to_plain()
@@ -142,19 +149,31 @@ def _calibrate(
     writer.manifest["calibration_frames"] = frames
     writer.seal()
     writer.publish()
+    shutil.rmtree(work, ignore_errors=True)
     return Acceptance.from_plain(writer.manifest["recognition"])
 
 
-def _size_for(budget: float, dimension: int, available: int) -> tuple[int, int]:
-    """How many landmarks, described by so many numbers, and how many inverted lists fit the budget."""
+def _work_of(out: Path) -> Path:
+    return out.with_name(out.name + ".work")
+
+
+def _size_for(budget: float, carried: int, dimension: int, available: int) -> tuple[int, int]:
+    """How many landmarks, described by so many numbers, and how many inverted lists fit a budget in bytes of which the
+    networks take ``carried``."""
     each = _PLACE_BYTES + dimension // DIMENSIONS_A_CODE // 2
     list_bytes = 2 * dimension + 4
-    count = min(available, int((budget - _OVERHEAD_BYTES) / each))
-    lists = 2 ** int(np.clip(np.round(np.log2(4 * np.sqrt(max(count, 1)))), 4, 10))
-    count = min(available, int((budget - _OVERHEAD_BYTES - lists * list_bytes) / each))
-    if count < 1000:
-        raise BudgetError(
-            f"{budget / 2**20:g} MiB hold {max(count, 0)} of {available} landmarks, 1000 are the least; "
-            "raise the budget or lower gsd_m"
+    if available < _FEWEST_LANDMARKS:
+        raise MosaicError(
+            f"the mosaic shows {available} landmarks in the mission's band, {_FEWEST_LANDMARKS} are the least; "
+            "widen latitude_band_deg, lower gsd_m or bring a larger mosaic"
         )
-    return count, lists
+    room = budget - carried - _OVERHEAD_BYTES
+    count = min(available, int(room / each))
+    lists = 2 ** int(np.clip(np.round(np.log2(4 * np.sqrt(max(count, 1)))), 4, 10))
+    room = int((room - lists * list_bytes) / each)
+    if room < _FEWEST_LANDMARKS:
+        raise BudgetError(
+            f"{budget / 2**20:g} MiB, of which the networks take {carried / 2**20:.2f}, hold {max(room, 0)} landmarks, "
+            f"{_FEWEST_LANDMARKS} are the least; raise the budget"
+        )
+    return min(available, room), lists

@@ -1,9 +1,9 @@
 """Acceptance from mirrored maps: pictures as hard as real ones, of places that are nowhere on Earth."""
 
-import os
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+import onboard
+from index_builder.crew import on_all_cores
 from index_builder.mosaic import Mosaic
 from index_builder.tiles import land_places, read_map
 from onboard.clock import Clock
+from onboard.errors import MosaicError
 from onboard.evidence import Evidence
 from onboard.fix import Prior
 from onboard.localizer import Localizer
 from onboard.matches import View
+from onboard.pack import MANIFEST
 from onboard.pose import PoseKnowledge
 from onboard.rectify import Rectified, rectifier
 
@@ -34,23 +38,48 @@ class WrongPlaces:
 
 
 def wrong_places(
-    mosaic: Mosaic, pack: Path, frames: int, seed: int, progress: Callable[[int, int], None]
+    mosaic: Mosaic, pack: Path, frames: int, seed: int, kept: Path, progress: Callable[[int, int], None]
 ) -> WrongPlaces:
     """What the pack makes of mirrored views of random land, none of which shows a place of it.
 
     A mirrored map has the texture, the coasts and the rivers of the Earth, and no similarity without reflection
     maps it back. A view has most in common with the very ground that it mirrors, so that to be told that place, where
     all landmarks are looked at, is the hardest that can be told; the limit must hold there, too.
+
+    kept: a folder in which finished views are written down, not to be looked at again by the same code.
     """
-    workers = os.cpu_count() or 1
     band = Localizer(pack).mission.latitude_band_deg
-    jobs = [(place, seed + number) for number, place in enumerate(land_places(frames, band, seed))]
-    scores = []
-    with get_context("spawn").Pool(workers, _start_worker, (mosaic, pack)) as pool:
-        for done, score in enumerate(pool.imap(_score, jobs, chunksize=2), 1):
-            scores.append(score)
-            progress(done, frames)
-    return WrongPlaces(*np.array(scores, np.float64).T)
+    log = kept / f"{_fingerprint(pack, seed)}.jsonl"
+    scores = _written(log)
+    jobs = [
+        (number, place, seed + number)
+        for number, place in enumerate(land_places(mosaic, frames, band, seed))
+        if number not in scores
+    ]
+    progress(frames - len(jobs), frames)
+    kept.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as stream:
+        for number, *found in on_all_cores(_score, jobs, _start_worker, mosaic, pack):
+            scores[number] = found
+            stream.write(json.dumps([number, *found]) + "\n")
+            stream.flush()
+            progress(sum(one < frames for one in scores), frames)
+    return WrongPlaces(*np.array([scores[number] for number in range(frames)], np.float64).T)
+
+
+def _fingerprint(pack: Path, seed: int) -> str:
+    """Of what a view's scores depend on: the pack, every byte of which its manifest names, the seed, and the code."""
+    code = [path.read_bytes() for path in sorted(Path(onboard.__file__).parent.glob("*.py"))]
+    told = [(pack / MANIFEST).read_bytes(), str(seed).encode(), Path(__file__).read_bytes(), *code]
+    return hashlib.sha256(b"".join(told)).hexdigest()[:16]
+
+
+def _written(log: Path) -> dict[int, list[float]]:
+    """Scores by number of view; a line that was cut off is none."""
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
+    if lines and not lines[-1].endswith("\n"):
+        log.write_text("".join(lines[:-1]), encoding="utf-8")
+    return {number: found for number, *found in (json.loads(line) for line in lines if line.endswith("\n"))}
 
 
 _worker: dict = {}
@@ -62,14 +91,14 @@ def _start_worker(mosaic: Mosaic, pack: Path) -> None:
     _worker.update(mosaic=mosaic, localizer=Localizer(pack))
 
 
-def _score(job: tuple[tuple[float, float], int]) -> tuple[float, float]:
-    place, seed = job
+def _score(job: tuple[int, tuple[float, float], int]) -> tuple[int, float, float]:
+    number, place, seed = job
     localizer: Localizer = _worker["localizer"]
     rectified = mirrored_view(_worker["mosaic"], localizer, place, np.random.default_rng(seed))
     view = localizer.view_of_rectified(rectified, localizer.camera)
     told = localizer.knowledge(prior=Prior(*place, _TOLD_M))
     score, weight = _best(localizer, view, localizer.knowledge())
-    return score, max(weight, _best(localizer, view, told)[1])
+    return number, score, max(weight, _best(localizer, view, told)[1])
 
 
 def _best(localizer: Localizer, view: View, known: PoseKnowledge) -> tuple[float, float]:
@@ -90,7 +119,8 @@ def mirrored_view(
     right, down = np.maximum(shape.centre_px, np.array([width, height]) - shape.centre_px)
     half = int(np.ceil(np.hypot(right, down))) + 2
     local = read_map(mosaic, place, localizer.mission.gsd_m, half, half)
-    assert local is not None, "places are drawn from land"
+    if local is None:
+        raise MosaicError(f"no land is shown around {place[0]:.2f} N {place[1]:.2f} E, where the mosaic has some")
     turn = cv2.getRotationMatrix2D((float(half), float(half)), float(rng.uniform(0, 360)), 1.0)
     turn[:, 2] += np.array(shape.centre_px) - half
     picture = cv2.warpAffine(local.rgb[:, ::-1], turn, (width, height), flags=cv2.INTER_LINEAR)

@@ -1,7 +1,6 @@
 """``nadir index build``, ``nadir index calibrate`` and ``nadir index georeference``."""
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from index_builder.extraction import Networks
 from index_builder.georeference import georeference
 from index_builder.mosaic import Mosaic
 from index_builder.progress import Stages
-from onboard.acceptance import Acceptance
+from onboard.acceptance import UNCALIBRATED, Acceptance
 from onboard.describer import PatchNetwork
+from onboard.errors import UsageError
 from onboard.mission import load_mission
 from onboard.orientation import OrientationNetwork
 from onboard.pack import default_network
@@ -49,6 +49,9 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run_build(arguments: argparse.Namespace) -> int:
+    _refuse(arguments.calibration_frames, arguments.seed)
+    if arguments.budget_mb is not None and not 0 < arguments.budget_mb < float("inf"):
+        raise UsageError(f"--budget-mb {arguments.budget_mb}: must be a positive number of MiB")
     mission = load_mission(arguments.mission)
     networks = None
     if arguments.network != "rootsift":
@@ -61,12 +64,12 @@ def run_build(arguments: argparse.Namespace) -> int:
     stages = Stages()
     acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, stages)
     stages.close()
-    shutil.rmtree(arguments.out.with_name(arguments.out.name + ".work"), ignore_errors=True)
     _tell(arguments.out, acceptance)
     return 0
 
 
 def run_calibrate(arguments: argparse.Namespace) -> int:
+    _refuse(arguments.frames, arguments.seed)
     stages = Stages()
     acceptance = recalibrate_pack(arguments.pack, Mosaic(*arguments.mosaic), arguments.frames, arguments.seed, stages)
     stages.close()
@@ -74,16 +77,20 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse(frames: int, seed: int) -> None:
+    if frames < 1:
+        raise UsageError(f"{frames} mirrored views: at least one is needed, {CALIBRATION_FRAMES} and more for a limit")
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: is negative")
+
+
 def _add_frames(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(name, type=int, default=CALIBRATION_FRAMES, help="mirrored views (default: %(default)s)")
 
 
 def _tell(pack: Path, acceptance: Acceptance) -> None:
-    if acceptance.nothing:
-        told = "accepts nothing: too few mirrored views showed any landmark; calibrate it with more"
-    else:
-        told = f"a fix takes {acceptance.least_score:.1f} landmarks recognised, a quarter each in a line"
-    print(f"{pack}: {told}; see 'nadir pack info'", file=sys.stderr)
+    least = f"a fix takes {acceptance.least_score:.1f} landmarks recognised, a quarter each in a line"
+    print(f"{pack}: {UNCALIBRATED if acceptance.nothing else least}; see 'nadir pack info'", file=sys.stderr)
 
 
 def run_georeference(arguments: argparse.Namespace) -> int:

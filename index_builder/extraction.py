@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index_builder import tiles as tiles_module
+from index_builder.crew import on_all_cores
 from index_builder.mosaic import Mosaic
 from index_builder.tiles import Tile, read_tile, tiles_of
 from onboard import describer as describer_module
@@ -115,13 +115,10 @@ def extract_landmarks(
         else:
             todo.append(number)
     progress(len(tiles) - len(todo), len(tiles))
-    if todo:
-        workers = os.cpu_count() or 1
-        # Forked workers would inherit faiss's and OpenCV's thread pools in an unknown state.
-        with get_context("spawn").Pool(workers, _start_worker, (mosaic, tiles, gsd_m, networks, store)) as pool:
-            for done, number in enumerate(pool.imap_unordered(_work, todo), len(tiles) - len(todo) + 1):
-                parts[number] = _load(store / f"{number}.npz")
-                progress(done, len(tiles))
+    finished = on_all_cores(_work, todo, _start_worker, mosaic, tiles, gsd_m, networks, store)
+    for done, number in enumerate(finished, len(tiles) - len(todo) + 1):
+        parts[number] = _load(store / f"{number}.npz")
+        progress(done, len(tiles))
     found = [part for _, part in sorted(parts.items()) if part is not None]
     return Landmarks.concatenate(found) if found else None
 

@@ -3,8 +3,9 @@
 import warnings
 from pathlib import Path
 
+import numpy as np
 import rasterio
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import from_bounds
 
@@ -21,10 +22,15 @@ def georeference(picture: Path, bounds_deg: tuple[float, float, float, float], o
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(picture) as source:
-                data, count = source.read(), source.count
+                data = source.read()
+                if source.colorinterp[0] is ColorInterp.palette:
+                    colours = np.zeros((256, 3), np.uint8)
+                    for number, colour in source.colormap(1).items():
+                        colours[number] = colour[:3]
+                    data = np.moveaxis(colours[data[0]], -1, 0)
     except RasterioError as error:
         raise MosaicError(f"{picture}: not a picture that GDAL can read ({error})") from error
-    height, width = data.shape[1:]
+    count, height, width = data.shape
     profile = {
         "driver": "GTiff", "dtype": data.dtype, "count": count, "width": width, "height": height,
         "crs": "EPSG:4326", "transform": from_bounds(west, south, east, north, width, height),

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 
-from index_builder.raster_blocks import Level, RasterBlocks
+from index_builder.raster_blocks import Level, RasterBlocks, raster_is_whole
 from onboard.errors import MosaicError
 from onboard.geodesy import EARTH_RADIUS_M, Array, wrap_lon_deg
 
@@ -91,13 +91,20 @@ class _Layer:
                 f"{path}: has no georeference; if you know its bounds, run "
                 f"'nadir index georeference {path} --bounds WEST SOUTH EAST NORTH --out OUT.tif'"
             )
+        if ColorInterp.palette in dataset.colorinterp:
+            raise MosaicError(
+                f"{path}: holds a palette's numbers, not colours; 'nadir index georeference' writes colours"
+            )
         if dataset.count not in (1, 3, 4) or dataset.dtypes[0] != "uint8":
             raise MosaicError(
                 f"{path}: has {dataset.count} bands of {dataset.dtypes[0]}; 1, 3 or 4 (RGBA) bands of uint8 are needed"
             )
         north_up = dataset.crs.is_geographic and dataset.transform.b == 0 and dataset.transform.e < 0
-        self.raster = dataset if north_up else WarpedVRT(dataset, crs="EPSG:4326", resampling=Resampling.bilinear)
-        self._blocks = RasterBlocks()
+        # Beside a warped picture lies what it does not show.
+        self.raster = dataset if north_up else WarpedVRT(
+            dataset, crs="EPSG:4326", resampling=Resampling.bilinear, add_alpha=raster_is_whole(dataset)
+        )  # fmt: skip
+        self._blocks, self._channels = RasterBlocks(), len(Level(self.raster, 1, 1).bands)
         transform = self.raster.transform
         self.step_x_deg, self.step_deg = transform.a, -transform.e
         self.west_deg, self.north_deg = transform.c, transform.f
@@ -123,8 +130,8 @@ class _Layer:
         column_halvings = _halvings(gsd_m, self.step_x_deg)
         zone, zones = _meridian_zones(lat_deg)
         if len(zones) == 1 and seen.all():
-            return self._remap(lat_deg, lon_deg, row_halvings, column_halvings + zones[0]), seen
-        rgb = np.zeros((*lat_deg.shape, 3), np.uint8)
+            return _held(self._remap(lat_deg, lon_deg, row_halvings, column_halvings + zones[0]), seen)
+        rgb = np.zeros((*lat_deg.shape, self._channels), np.uint8)
         for number in zones:
             here = seen & (zone == number)
             if not here.any():
@@ -136,7 +143,7 @@ class _Layer:
             lat, lon = np.where(some, lat, lat.flat[first]), np.where(some, lon, lon.flat[first])
             colours = self._remap(lat, lon, row_halvings, column_halvings + number)
             np.copyto(rgb[part], colours, where=some[..., None])
-        return rgb, seen
+        return _held(rgb, seen)
 
     def _in_one_piece(self, lon_deg: Array) -> Array:
         """Longitudes next to one of themselves, so that a patch over the antimeridian is not torn, and within the
@@ -152,7 +159,8 @@ class _Layer:
         return lon_deg
 
     def _remap(self, lat_deg: Array, lon_deg: Array, row_halvings: int, column_halvings: int) -> NDArray[np.uint8]:
-        """Colours (H, W, 3) of places from the raster halved so often, to no fewer than four columns."""
+        """Colours of places (H, W, 3 or 4, as `Level.read`) from the raster halved so often, to no fewer than four
+        columns."""
         most = max(0, (self.raster.width // 4).bit_length() - 1)
         level = Level(self.raster, 1 << row_halvings, 1 << min(max(0, column_halvings), most))
         scale_x, scale_y = level.width / self.raster.width, level.height / self.raster.height
@@ -165,7 +173,7 @@ class _Layer:
         if not self.wraps:
             x0, x1 = max(0, x0), min(level.width, x1)
         picture = self._blocks.window(level, x0, y0, x1, y1)
-        colours = np.empty((*lat_deg.shape, 3), np.uint8)
+        colours = np.empty((*lat_deg.shape, self._channels), np.uint8)
         strip = max(1, STRIP_PX // lat_deg.shape[1])
         for top in range(0, len(lat_deg), strip):
             part = slice(top, top + strip)
@@ -173,6 +181,14 @@ class _Layer:
             map_y = (lat_deg[part] * -rows + (y_origin - y0)).astype(np.float32)
             colours[part] = remap_large(picture, map_x, map_y)
         return colours
+
+
+def _held(colours: NDArray[np.uint8], seen: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """RGB, 0 where there is none, and where there is: of those ``seen``, what holds data to the last of its pixels."""
+    if colours.shape[2] == 3:
+        return colours, seen
+    seen = seen & (colours[..., 3] == 255)
+    return colours[..., :3] * seen[..., None], seen
 
 
 def _halvings(gsd_m: float, step_deg: float) -> int:

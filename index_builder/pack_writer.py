@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onboard.camera_files import save_camera
 from onboard.checksums import Checksum
+from onboard.errors import PackError
 from onboard.mission import Mission, mission_yaml
 from onboard.pack import FORMAT, MANIFEST, sealed_manifest
 
@@ -54,8 +55,17 @@ class PackWriter:
 
     def publish(self) -> None:
         """Put the pack in its place; an older one there is replaced only now."""
-        old = self.out.with_name(self.out.name + ".old")
+        old = self.out.with_name(f".{self.out.name}.replaced")
         if self.out.exists():
+            shutil.rmtree(old, ignore_errors=True)
             self.out.rename(old)
         self.part.rename(self.out)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def replaceable(out: Path) -> Path:
+    """``out``, absolute, if a pack may be put there: nothing is, or a pack. Raises PackError otherwise."""
+    out = out.resolve()
+    if out.exists() and not (out / MANIFEST).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise PackError(f"{out}: is there already and no flight pack; name a directory that a pack may have to itself")
+    return out

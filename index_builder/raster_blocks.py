@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
@@ -40,21 +40,36 @@ class Level:
     def width(self) -> int:
         return -(-self.raster.width // self.column_reduction)
 
+    @property
+    def bands(self) -> list[int]:
+        """Red, green and blue, and what tells where there is data if the raster has holes."""
+        colours = [1, 1, 1] if self.raster.count <= 2 else [1, 2, 3]
+        return colours if raster_is_whole(self.raster) else [*colours, 0]
+
     def read(self, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
-        """Columns x0..x1 and rows y0..y1 of the level, RGB (h, w, 3). Raises MosaicError for damaged data."""
+        """Columns x0..x1 and rows y0..y1 of the level, RGB (h, w, 3), or with a fourth channel that is 255 where there
+        is data (h, w, 4). Raises MosaicError for damaged data."""
         raster = self.raster
         # Where the reduction does not divide the raster, the level is stretched by less than one of its pixels.
         column, row = raster.width / self.width, raster.height / self.height
         window = Window(x0 * column, y0 * row, (x1 - x0) * column, (y1 - y0) * row)
-        bands = [1, 1, 1] if raster.count == 1 else [1, 2, 3]
+        colours, size = self.bands[:3], (y1 - y0, x1 - x0)
         try:
             with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-                data = raster.read(bands, window=window, out_shape=(3, y1 - y0, x1 - x0), resampling=Resampling.average)
+                data = raster.read(colours, window=window, out_shape=(3, *size), resampling=Resampling.average)
+                if len(self.bands) == 4:
+                    held = raster.dataset_mask(window=window, out_shape=size, resampling=Resampling.average)
+                    data = np.concatenate([data, held[None]])
         except RasterioError as error:
             raise MosaicError(
                 f"{raster.name}: damaged near column {round(window.col_off)}, row {round(window.row_off)} ({error})"
             ) from error
         return cv2.merge(list(data)).astype(np.uint8, copy=False)
+
+
+def raster_is_whole(raster: DatasetReader | WarpedVRT) -> bool:
+    """Whether every pixel holds data: no nodata value, alpha band or mask says otherwise."""
+    return all(MaskFlags.all_valid in flags for flags in raster.mask_flag_enums)
 
 
 class RasterBlocks:
@@ -66,8 +81,8 @@ class RasterBlocks:
         self.cached_bytes = 0
 
     def window(self, level: Level, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
-        """Columns x0..x1 (any integers: the level repeats itself) and rows y0..y1 (inside it), RGB (h, w, 3)."""
-        window = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
+        """Columns x0..x1 (any integers: the level repeats itself) and rows y0..y1 (inside it), as `Level.read`."""
+        window = np.empty((y1 - y0, x1 - x0, len(level.bands)), np.uint8)
         for row in range(y0 // BLOCK_PX, -(-y1 // BLOCK_PX)):
             top, bottom = max(y0, row * BLOCK_PX), min(y1, (row + 1) * BLOCK_PX)
             left = x0

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index_builder.mosaic import Mosaic
+from onboard.errors import MosaicError
 from onboard.geodesy import EARTH_RADIUS_M, Array, azimuth_deg, destination, distance_m, wrap_lon_deg
+from onboard.patches import PATCH_PX
 
 # What a camera sees of deep water, in the mosaic's colours: dark, a little blue (Blue Marble paints the sea floor).
 WATER_RGB = (10, 20, 40)
@@ -18,6 +20,9 @@ _TILE_PX = 600
 _MARGIN_PX = 48  # SIFT's neighbourhood at the scales that matter
 # Keypoints this near to land see a coast; farther out there is nothing but water.
 _COAST_PX = 4
+# Places are drawn so many at once, and so often at most: of land that is a millionth of the band some are found.
+_DRAWN, _MOST_DRAWS = 2000, 50_000
+_GLANCE_M = 30e3
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Tile:
 class LocalMap:
     """A picture of the map, azimuthal equidistant around a centre, north up at the centre.
 
-    rgb (H, W, 3) uint8; mask (H, W) bool, where keypoints may lie: covered by the mosaic and land or coast.
+    rgb (H, W, 3) uint8; mask (H, W) bool, where keypoints may lie: well inside the mosaic, and land or coast.
     """
 
     rgb: NDArray[np.uint8]
@@ -112,9 +117,10 @@ def read_map(
     if not valid.any():
         return None
     rgb[~land] = WATER_RGB
-    kernel = np.ones((2 * _COAST_PX + 1,) * 2, np.uint8)
-    near_land = cv2.dilate(land.astype(np.uint8), kernel).astype(bool)
-    return LocalMap(rgb, near_land & valid, centre_deg, gsd_m)
+    near_land = cv2.dilate(land.astype(np.uint8), np.ones((2 * _COAST_PX + 1,) * 2, np.uint8)).astype(bool)
+    # What ends where the mosaic does is no feature of the ground.
+    inside = cv2.erode(valid.astype(np.uint8), np.ones((PATCH_PX + 1,) * 2, np.uint8)).astype(bool)
+    return LocalMap(rgb, near_land & inside, centre_deg, gsd_m)
 
 
 def is_land(lat_deg: Array, lon_deg: Array) -> NDArray[np.bool_]:
@@ -134,13 +140,22 @@ def _offsets_m(lat: float, lon: float, lats: Array, lons: Array) -> tuple[Array,
     return way * np.sin(bearing), way * np.cos(bearing)
 
 
-def land_places(count: int, band_deg: tuple[float, float], seed: int) -> Iterator[tuple[float, float]]:
-    """Places on land drawn uniformly by area from a band."""
+def land_places(mosaic: Mosaic, count: int, band_deg: tuple[float, float], seed: int) -> Iterator[tuple[float, float]]:
+    """Places (latitude, longitude) on land that the mosaic shows, drawn uniformly by area from a band. Raises
+    MosaicError where next to nothing of the band is that."""
     rng = np.random.default_rng(seed)
-    low, high = np.sin(np.radians(band_deg))
+    south, north = np.sin(np.radians(band_deg))
     given = 0
-    while given < count:
-        lat, lon = float(np.degrees(np.arcsin(rng.uniform(low, high)))), float(rng.uniform(-180, 180))
-        if bool(is_land(np.array(lat), np.array(lon))):
+    for _ in range(_MOST_DRAWS):
+        sine, lon = rng.uniform([south, -180.0], [north, 180.0], (_DRAWN, 2)).T
+        lat = np.degrees(np.arcsin(sine))
+        shown = is_land(lat, lon)
+        # The coarsest look that tells: one block of an overview holds a continent.
+        if shown.any():
+            shown[shown] = mosaic.sample(lat[None, shown], lon[None, shown], _GLANCE_M)[1][0]
+        for place in zip(lat[shown].tolist(), lon[shown].tolist()):
+            if given == count:
+                return
             given += 1
-            yield lat, lon
+            yield place
+    raise MosaicError(f"{', '.join(map(str, mosaic.paths))}: shows next to no land between latitudes {band_deg}")

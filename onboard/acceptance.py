@@ -15,6 +15,8 @@ LEAST_PROBABILITY = 1e-9
 _LEAST_EXCEEDANCES = 5  # fewer say nothing of a tail
 _NEVER = 1e9  # a score that no frame reaches
 
+UNCALIBRATED = "the pack accepts nothing: too few mirrored views; run 'nadir index calibrate PACK' with more --frames"
+
 
 @dataclass(frozen=True)
 class Acceptance:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onboard.acceptance import Acceptance
+from onboard.acceptance import UNCALIBRATED, Acceptance
 from onboard.describer import describer_of
 from onboard.orientation import orientation_of
 from onboard.pack import default_pack, open_pack, read_manifest
@@ -26,8 +26,8 @@ def info(arguments: argparse.Namespace) -> int:
     acceptance = Acceptance.from_plain(manifest.get("recognition", {}))
     print(f"{path}\nformat {manifest['format']}, {manifest.get('built_with')}, seed {manifest.get('seed')}")
     print((path / "mission.yaml").read_text(encoding="utf-8"), end="")
-    least = f"{acceptance.least_score:.1f} of them recognised (a quarter each in a line)"
-    print(f"landmarks {manifest.get('landmarks')}, a fix takes {least}")
+    least = f"a fix takes {acceptance.least_score:.1f} of them recognised (a quarter each in a line)"
+    print(f"landmarks {manifest.get('landmarks')}, {UNCALIBRATED if acceptance.nothing else least}")
     print(f"of the mirrored views 50, 90, 99, 100 % showed at most {manifest.get('wrong_recognition')}")
     for mosaic in manifest.get("mosaics", []):
         print(f"mosaic {mosaic['file']}, {mosaic['bytes']} bytes, sha256 {mosaic['sha256']}")

@@ -19,12 +19,21 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror}") from error
-    # Frames are taken as the sensor read them: an EXIF orientation would turn them against their camera file.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    picture = decoded(data)
     if picture is None:
         raise ImageError(f"{path}: is not an image that OpenCV can read")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return picture
+
+
+def decoded(data: bytes) -> NDArray[np.uint8] | None:
+    """An RGB uint8 frame (H, W, 3) from the bytes of an image file; None when they are none."""
+    # Frames are taken as the sensor read them: an EXIF orientation would turn them against their camera file.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:  # a header that promises gigapixels
+        return None
+    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def image_paths(named: Iterable[str]) -> Iterator[str]:

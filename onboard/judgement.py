@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onboard.acceptance import Acceptance
+from onboard.acceptance import UNCALIBRATED, Acceptance
 from onboard.fix import Fix, Status, no_fix
 from onboard.geodesy import ecef_from_ned, geodetic_from_ecef, heading_deg_of
 from onboard.pose import quat_from_matrix
@@ -35,6 +35,8 @@ def judge(
         nothing = "no place shows any of its landmarks: cloud, water, or ground that looks otherwise on the map"
         return refuse(Status.NO_MATCH, nothing)
     shown = f"the best place shows {recognised} of its landmarks"
+    if acceptance.nothing:
+        return refuse(Status.NO_MATCH, f"{shown}, but {UNCALIBRATED}")
     if not acceptance.accepts(best.weight):
         asked = f"{acceptance.least_score:.1f} is asked for"
         return refuse(Status.NO_MATCH, f"{shown}, of weight {best.weight:.1f} (a quarter each in a line); {asked}")

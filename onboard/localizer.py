@@ -162,6 +162,12 @@ class Localizer:
                 seen.append(held[0] if held else Hypothesis(candidate, None, 0, agreement.support))
             return seen
 
+    def verified(self, view: View, camera: Camera, known: PoseKnowledge) -> list[Hypothesis]:
+        """All verified candidates with their poses, best score first, as a tracker sees them."""
+        evidence = Evidence(Clock(None), thorough=True)
+        self._propose(view, camera, known, evidence)
+        return list(evidence.hypotheses)
+
     @contextmanager
     def _looking(self) -> Iterator[None]:
         """One caller at a time. NumPy's BLAS gets one thread of the process: more of them wait for one another at every

@@ -27,12 +27,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.errors import WireError
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical
+from onboard.images import decoded
 
 VERSION = 1
 LARGEST_BYTES = 256 * 2**20
@@ -56,12 +56,7 @@ class Request:
         """The picture: RGB (H, W, 3) or grey (H, W); None where a JPEG is none."""
         if self.shape is not None:
             return np.frombuffer(self.payload, np.uint8).reshape(self.shape)
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        try:
-            picture = cv2.imdecode(np.frombuffer(self.payload, np.uint8), flags) if self.payload else None
-        except cv2.error:  # a header that promises gigapixels
-            return None
-        return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        return decoded(self.payload)
 
 
 def parse_request(parts: list[bytes]) -> Request:

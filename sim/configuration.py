@@ -5,6 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.acceptance import UNCALIBRATED, Acceptance
+from onboard.errors import PackError
 from onboard.mission import mission_yaml
 from onboard.pack import MANIFEST, default_pack, open_pack
 from sim.scenario import Scenario
@@ -27,7 +32,7 @@ def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any])
             "matrix": camera.matrix.tolist(),
             "model": camera.model,
             "distortion": list(camera.distortion),
-            "masked": 0 if camera.mask is None else int((~camera.mask).sum()),
+            "mask_sha256": None if camera.mask is None else _sha256_of(camera.mask),
         },
         "mosaics": [{"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in mosaics],
         "pack": pack,
@@ -39,13 +44,18 @@ def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any])
 def pack_of(named: Path | None) -> Path:
     """The pack to fly, opened once: better refused here than in every worker."""
     pack = Path(named or default_pack()).absolute()
-    open_pack(pack)
+    if Acceptance.from_plain(open_pack(pack).manifest.get("recognition", {})).nothing:
+        raise PackError(f"{pack}: {UNCALIBRATED}")
     return pack
 
 
 def pack_identity(pack: Path) -> dict[str, Any]:
     """Which pack it is, for `configuration`."""
     return {"name": pack.name, "manifest_sha256": _sha256(pack / MANIFEST)}
+
+
+def _sha256_of(mask: NDArray[np.bool_]) -> str:
+    return hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -118,7 +118,7 @@ def measure(
 ) -> list[Score]:
     """Scores of photographs, in order."""
     places = [(one.lat_deg, one.lon_deg) for one in photographs]
-    others = list(land_places(ELSEWHERE, localizer.mission.latitude_band_deg, 0))
+    others = list(land_places(mosaic, ELSEWHERE, localizer.mission.latitude_band_deg, 0))
     numbers, turns, rows = [], [], []
     for place in tqdm(places + others, desc="landmarks"):
         described = on_map(localizer, mosaic, place, describer, orientation)

@@ -46,7 +46,7 @@ def views_of_mosaic(localizer: Localizer, mosaic: Path, count: int) -> list[tupl
     """The places found in mirrored views of land, none of them right."""
     source, known = Mosaic(mosaic), localizer.knowledge()
     found = []
-    for number, place in enumerate(land_places(count, localizer.mission.latitude_band_deg, 777)):
+    for number, place in enumerate(land_places(source, count, localizer.mission.latitude_band_deg, 777)):
         rectified = mirrored_view(source, localizer, place, np.random.default_rng((777, number)))
         view = localizer.view_of_rectified(rectified, localizer.camera)
         found.append(places_of(localizer.verified(view, localizer.camera, known), localizer.agreement_acceptance))

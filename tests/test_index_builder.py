@@ -1,5 +1,6 @@
 """The ground side: mosaics, tiles, missions, and a build that is whole, resumable and reproducible."""
 
+import os
 import shutil
 from io import StringIO
 from pathlib import Path
@@ -8,19 +9,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_bounds
+from rasterio.transform import from_bounds, from_origin
 
 from index_builder import calibration
 from index_builder.build import _size_for
+from index_builder.crew import WorkerError, on_all_cores
 from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
+from index_builder.pack_writer import replaceable
 from index_builder.progress import Stages
-from index_builder.tiles import WATER_RGB, is_land, read_map, tiles_of
-from onboard import BudgetError, MissionError, MosaicError, Prior
+from index_builder.tiles import WATER_RGB, is_land, land_places, read_map, tiles_of
+from onboard import BudgetError, MissionError, MosaicError, PackError, Prior
 from onboard.cli import main
 from onboard.evidence import Evidence
 from onboard.mission import load_mission, mission_yaml
-from onboard.pack import open_pack, read_manifest
+from onboard.pack import MANIFEST, open_pack, read_manifest
 from tests.conftest import MISSION
 from tests.networks import DIM, write_network, write_orientation_network
 
@@ -144,11 +147,106 @@ def test_landmarks_are_turned_and_described_by_the_networks_given(blue_marble: P
 
 
 def test_budgets(tmp_path: Path) -> None:
-    count, lists = _size_for(32 * 2**20, 128, 10**7)
+    count, lists = _size_for(32 * 2**20, 0, 128, 10**7)
     assert 700_000 < count < 900_000 and lists == 1024
-    assert _size_for(32 * 2**20, 128, 5000)[0] == 5000
-    with pytest.raises(BudgetError, match=r"0\.3 MiB"):
-        _size_for(0.3 * 2**20, 128, 10**6)
+    assert _size_for(32 * 2**20, 0, 128, 5000)[0] == 5000
+    with pytest.raises(BudgetError, match=r"0\.3 MiB, of which the networks take 0\.10"):
+        _size_for(0.3 * 2**20, 10**5, 128, 10**6)
+    with pytest.raises(MosaicError, match="shows 530 landmarks"):
+        _size_for(32 * 2**20, 0, 128, 530)
+
+
+@pytest.mark.parametrize("kept", ["notes.txt", "pack"])
+def test_only_a_pack_is_replaced(tmp_path: Path, kept: str) -> None:
+    out = tmp_path / "out"
+    assert replaceable(out) == out
+    out.mkdir()
+    assert replaceable(out) == out
+    (out / (MANIFEST if kept == "pack" else kept)).write_text("")
+    if kept == "pack":
+        assert replaceable(out) == out
+    else:
+        with pytest.raises(PackError, match="no flight pack"):
+            replaceable(out)
+
+
+def _exits(number: int) -> int:
+    os._exit(9)
+
+
+def _starts() -> None:
+    pass
+
+
+def test_a_worker_that_dies_is_told() -> None:
+    with pytest.raises(WorkerError, match="run the same command again"):
+        list(on_all_cores(_exits, range(4), _starts))
+
+
+def test_holes_of_a_mosaic_are_no_map(blue_marble: Path, tmp_path: Path) -> None:
+    """By nodata, by alpha, and beside a picture that is warped; no landmark lies on such an edge."""
+    whole = Mosaic(blue_marble)
+    lat, lon = np.meshgrid(np.linspace(40, 30, 60), np.linspace(0, 10, 60), indexing="ij")
+    assert whole.sample(lat, lon, 20e3)[1].all()
+    hole = np.zeros((600, 600), bool)
+    hole[200:400, 200:400] = True
+    for name, extra in (("nodata", {"nodata": 0}), ("alpha", {"count": 4})):
+        picture = np.full((extra.get("count", 3), 600, 600), 90, np.uint8)
+        picture[3:] = 255
+        picture[:, hole] = 0
+        profile = {"driver": "GTiff", "dtype": "uint8", "count": 3, "width": 600, "height": 600, "crs": "EPSG:4326"}
+        path = tmp_path / f"{name}.tif"
+        with rasterio.open(path, "w", **profile | extra, transform=from_origin(0, 40, 1 / 60, 1 / 60)) as target:
+            target.write(picture)
+        _, valid = Mosaic(path).sample(lat, lon, 2e3)
+        inside = (np.abs(lat - 35) < 1.6) & (np.abs(lon - 5) < 1.6)
+        beyond = (np.abs(lat - 35) > 1.8) | (np.abs(lon - 5) > 1.8)
+        inner = (lat > 30) & (lat < 40) & (lon > 0) & (lon < 10)
+        assert not valid[inside].any() and valid[beyond & inner].all()
+        rgb_of_both, valid = Mosaic(path, blue_marble).sample(lat, lon, 20e3)
+        assert valid.all() and rgb_of_both[inside].std() > 5, "the next mosaic shows through"
+        for place in land_places(Mosaic(path), 30, (30, 40), 0):
+            assert max(abs(place[0] - 35), abs(place[1] - 5)) > 1.5 and 0 < place[1] < 10
+    with pytest.raises(MosaicError, match="next to no land"):
+        next(land_places(Mosaic(path), 1, (-40, -30), 0))
+
+
+def test_a_palette_is_no_colour(tmp_path: Path) -> None:
+    path, out = tmp_path / "palette.png", tmp_path / "out.tif"
+    with rasterio.open(path, "w", driver="PNG", dtype="uint8", count=1, width=64, height=32) as target:
+        target.write(np.full((1, 32, 64), 7, np.uint8))
+        target.write_colormap(1, {7: (164, 135, 101, 255)})
+    assert main(["index", "georeference", str(path), "--bounds", "-180", "-90", "180", "90", "--out", str(out)]) == 0
+    with rasterio.open(out) as written:
+        assert (written.read() == np.array([164, 135, 101])[:, None, None]).all()
+
+
+def test_calibration_goes_on_where_it_stopped(
+    pack: Path, blue_marble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def in_process(function, jobs, start, *given):  # type: ignore[no-untyped-def]
+        for number, *_ in jobs:
+            asked.append(number)
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            yield number, float(number), number / 2
+
+    monkeypatch.setattr(calibration, "on_all_cores", in_process)
+    told: list[tuple[int, int]] = []
+
+    def run() -> calibration.WrongPlaces:
+        return calibration.wrong_places(Mosaic(blue_marble), pack, 5, 0, tmp_path, lambda *at: told.append(at))
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    (log,) = tmp_path.iterdir()
+    log.write_text(log.read_text() + "[4, 4.0")  # cut off
+    found = run()
+    assert asked == [0, 1, 2, 2, 3, 4] and told[-1] == (5, 5)
+    np.testing.assert_array_equal(found.scores, range(5))
+    np.testing.assert_array_equal(found.weights, np.arange(5) / 2)
 
 
 def test_a_pack_is_calibrated_anew(pack: Path, blue_marble: Path, tmp_path: Path, capsys) -> None:
@@ -197,7 +295,7 @@ def test_a_pack_is_calibrated_for_frames_told_a_place_too(
 
     monkeypatch.setattr(calibration, "mirrored_view", lambda *_: None)
     monkeypatch.setattr(calibration, "_worker", {"mosaic": None, "localizer": Mirrored()})
-    assert calibration._score(((12.0, 34.0), 0)) == (10 * untold, max(untold, told))
+    assert calibration._score((7, (12.0, 34.0), 0)) == (7, 10 * untold, max(untold, told))
     assert where == [None, (12.0, 34.0)]
 
 

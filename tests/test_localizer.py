@@ -256,6 +256,8 @@ def test_a_tracker_is_told_of_all_places(localizer: Localizer, blue_marble: Path
     scores = [place.score for place in others]
     assert others and scores == sorted(scores, reverse=True) and all(place.pose for place in others)
     assert sighting.view is not None and sighting.camera is not None and sighting.known is not None
+    verified = localizer.verified(sighting.view, sighting.camera, sighting.known)
+    assert scores == pytest.approx([place.score for place in verified if place.pose])
     assert not localizer.examine(frame).hypotheses, "one frame alone is not judged by them"
 
 
