@@ -69,7 +69,10 @@ def _kind(name: str, told: Any, kind: type) -> None:
 
 
 def _direction(name: str, told: Any, count: int) -> None:
-    _require(any(_numbers(name, told, count, f"{count} numbers")), f"{name} is all zeros: it points nowhere")
+    largest = max(map(abs, _numbers(name, told, count, f"{count} numbers")))
+    _require(largest > 0, f"{name} is all zeros: it points nowhere")
+    # The squares of others are none, or infinite.
+    _require(1e-6 < largest < 1e6, f"{name} is {_short(told)}: give a unit vector")
 
 
 def _positive(name: str, told: Any) -> None:

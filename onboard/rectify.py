@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
+from onboard.fix import Status
 from onboard.geodesy import Array
 from onboard.ground_plane import GroundPlane
+from onboard.intake import Rejected
 
 _INNER_STEP = 4
 _AT_ONCE = 1 << 16
+_MOST_PX = 1 << 24  # of a rectified picture: several times what any camera needs, and still some hundred MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,15 @@ def rectifier(camera: Camera, plane: GroundPlane, gsd_m: float) -> Rectifier:
     ground = plane.from_camera(reduced.rays(_outline(reduced)))
     ground = ground[np.isfinite(ground[:, 0])]
     size, centre_px = picture_of(ground, gsd_m)
+    nearest_m = plane.to_camera(ground)[:, 2].min(initial=plane.slant_m)
+    samples = max(1, int(gsd_m / (factor * nearest_m / focal_px)))
+    if size[0] * size[1] * samples**2 > _MOST_PX:
+        seen_km = " x ".join(f"{side * gsd_m / 1e3:.0f}" for side in size)
+        raise Rejected(
+            Status.BAD_FRAME,
+            f"from {plane.altitude_m / 1e3:.0f} km, tilted as told, this camera sees {seen_km} km, too much for "
+            f"{gsd_m:.0f} m a pixel: is the altitude right, and the pack of this mission?",
+        )
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
     offsets = (np.stack([x.ravel(), y.ravel()], axis=1) - centre_px) * gsd_m
     # In pieces: OpenCV's derivatives, which nobody asked for, take 240 bytes a point.
@@ -83,8 +95,6 @@ def rectifier(camera: Camera, plane: GroundPlane, gsd_m: float) -> Rectifier:
     if reduced.mask is not None:
         seen = cv2.remap(reduced.mask.astype(np.uint8), map_x, map_y, cv2.INTER_NEAREST, borderValue=0)
         mask &= seen > 0
-    nearest_m = plane.to_camera(ground)[:, 2].min(initial=plane.slant_m)
-    samples = max(1, int(gsd_m / (factor * nearest_m / focal_px)))
     if samples > 1:
         map_x, map_y = (cv2.resize(part, None, fx=samples, fy=samples) for part in (map_x, map_y))
     return Rectifier(reduced, map_x, map_y, mask, gsd_m, centre_px, plane)

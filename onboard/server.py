@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import zmq
 
 from onboard import wire
-from onboard.errors import WireError
+from onboard.errors import INTERNAL_ERROR, WireError
 from onboard.fix import Fix, Status, no_fix
 from onboard.health import Health
 
@@ -146,7 +146,10 @@ class Server:
         done.connect(_WORKER)
         while (job := self._jobs.get()) is not None:
             waited_ms = (time.monotonic() - job.arrived_s) * 1e3
-            fix = self._solve(job.request, waited_ms)
+            try:
+                fix = self._solve(job.request, waited_ms)
+            except Exception as error:  # a worker that ends answers no more frames
+                fix = no_fix(Status.BAD_FRAME, f"{INTERNAL_ERROR}: {type(error).__name__}: {error}")
             served_ms = (time.monotonic() - job.arrived_s) * 1e3
             times = {"waited_ms": round(waited_ms, 3), "served_ms": round(served_ms, 3), "dropped": self.health.dropped}
             header = wire.reply("fix", job.request.seq, self.instance, **wire.plain_fix(fix), **times)

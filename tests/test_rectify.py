@@ -6,6 +6,7 @@ import pytest
 from onboard import Vertical
 from onboard.camera import Camera
 from onboard.ground_plane import GroundPlane
+from onboard.intake import Rejected
 from onboard.rectify import rectifier
 
 NARROW = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5)
@@ -75,3 +76,11 @@ def test_nothing_is_seen_of_a_picture_beyond_its_reach() -> None:
     """A usable axis at the very edge of a picture whose every pixel looks too far out: an empty mask, no error."""
     beside = Camera(640, 480, 2000.0, 2000.0, -3000.0, 240.0)
     assert not rectifier(beside, tilted(405e3, 50.0, 90.0), 930.0).mask.any()
+
+
+def test_more_ground_than_memory_is_refused() -> None:
+    """An altitude that is not this pack's once took 12 GB and two minutes, whatever the deadline."""
+    camera = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5)
+    with pytest.raises(Rejected, match="from 6000 km"):
+        rectifier(camera, GroundPlane(6000e3), 930.0)
+    assert rectifier(camera, GroundPlane(405e3), 930.0).mask.size < 300_000
