@@ -15,6 +15,7 @@ from export.regions import draw_held_out
 from onboard.cells import CellTable
 from onboard.encoder import ViewEncoder, frame_codes, luminance, turned
 from onboard.geodesy import distance_m
+from onboard.images import read_image
 
 AT = (1, 5, 10, 20, 100)
 BATCH = 64
@@ -124,7 +125,7 @@ def meeting(query: Footprint, database: Sequence[Footprint]) -> NDArray[np.bool_
 
 def whole_picture(footprint: Footprint, span_m: float) -> Picture:
     """The file as it is, its middle square taken to be span_m a side."""
-    grey = luminance(footprint.picture())
+    grey = luminance(read_image(footprint.path))
     height, width = grey.shape
     gsd_m = span_m / min(height, width)
     return Picture(grey, np.ones(grey.shape, bool), gsd_m, ((width - 1) / 2, (height - 1) / 2))

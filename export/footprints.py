@@ -60,7 +60,7 @@ class Footprint:
     def north_up(self, span_m: float, size_px: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Grey values (size_px, size_px) of the square of side span_m around the centre, north up, and which of its
         pixels the picture shows. Raises ImageError when the file is not a picture."""
-        rgb = self.picture()
+        rgb = read_image(self.path)
         height, width = rgb.shape[:2]
         gsd_m = span_m / size_px
         pixels = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [width - 0.5, height - 0.5], [-0.5, height - 0.5]])
@@ -78,10 +78,6 @@ class Footprint:
             np.ones(rgb.shape[:2], np.uint8), matrix, (size_px, size_px), flags=cv2.INTER_NEAREST
         )
         return grey, seen > 0
-
-    def picture(self) -> NDArray[np.uint8]:
-        """RGB uint8 (H, W, 3); raises ImageError."""
-        return read_image(self.path)
 
 
 def read_footprints(folder: Path) -> list[Footprint]:

@@ -4,9 +4,6 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from export.looks import Picture
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
@@ -32,13 +29,10 @@ class Frame:
     camera: Camera
     label: str
 
-    def rgb(self) -> NDArray[np.uint8]:
-        """RGB uint8 (H, W, 3); raises ImageError."""
-        return read_image(self.path)
-
     def picture(self, gsd_m: float) -> Picture:
-        """The ground it shows at gsd_m metres a pixel, rectified at its altitude, image up staying up."""
-        rgb = self.rgb()
+        """The ground it shows at gsd_m metres a pixel, rectified at its altitude, image up staying up. Raises
+        ImageError."""
+        rgb = read_image(self.path)
         seen = rectifier(self.camera.scaled_to(rgb.shape[1], rgb.shape[0]), GroundPlane(self.altitude_m), gsd_m)(rgb)
         return Picture(luminance(seen.image), seen.mask, seen.gsd_m, seen.centre_px)
 

@@ -59,11 +59,12 @@ def wrong_places(
     progress(frames - len(jobs), frames)
     kept.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream:
-        for number, *found in on_all_cores(_score, jobs, _start_worker, mosaic, pack):
+        finished = on_all_cores(_score, jobs, _start_worker, mosaic, pack)
+        for done, (number, *found) in enumerate(finished, frames - len(jobs) + 1):
             scores[number] = found
             stream.write(json.dumps([number, *found]) + "\n")
             stream.flush()
-            progress(sum(one < frames for one in scores), frames)
+            progress(done, frames)
     return WrongPlaces(*np.array([scores[number] for number in range(frames)], np.float64).T)
 
 

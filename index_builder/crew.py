@@ -2,13 +2,13 @@
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from onboard.errors import NadirError
+from onboard.worker import end_with_parent
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -38,13 +38,5 @@ def on_all_cores(
 
 
 def _begin(start: Callable[..., None], given: tuple[Any, ...]) -> None:
-    """Start a worker that does not outlive its parent: it would wait for jobs for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in worker processes only"
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with_parent()
     start(*given)

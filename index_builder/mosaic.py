@@ -104,7 +104,7 @@ class _Layer:
         self.raster = dataset if north_up else WarpedVRT(
             dataset, crs="EPSG:4326", resampling=Resampling.bilinear, add_alpha=raster_is_whole(dataset)
         )  # fmt: skip
-        self._blocks, self._channels = RasterBlocks(), len(Level(self.raster, 1, 1).bands)
+        self._blocks, self._channels = RasterBlocks(), Level(self.raster, 1, 1).channels
         transform = self.raster.transform
         self.step_x_deg, self.step_deg = transform.a, -transform.e
         self.west_deg, self.north_deg = transform.c, transform.f

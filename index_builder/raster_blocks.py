@@ -41,10 +41,9 @@ class Level:
         return -(-self.raster.width // self.column_reduction)
 
     @property
-    def bands(self) -> list[int]:
-        """Red, green and blue, and what tells where there is data if the raster has holes."""
-        colours = [1, 1, 1] if self.raster.count <= 2 else [1, 2, 3]
-        return colours if raster_is_whole(self.raster) else [*colours, 0]
+    def channels(self) -> int:
+        """Red, green and blue, and a fourth that tells where there is data if the raster has holes."""
+        return 3 if raster_is_whole(self.raster) else 4
 
     def read(self, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
         """Columns x0..x1 and rows y0..y1 of the level, RGB (h, w, 3), or with a fourth channel that is 255 where there
@@ -53,11 +52,11 @@ class Level:
         # Where the reduction does not divide the raster, the level is stretched by less than one of its pixels.
         column, row = raster.width / self.width, raster.height / self.height
         window = Window(x0 * column, y0 * row, (x1 - x0) * column, (y1 - y0) * row)
-        colours, size = self.bands[:3], (y1 - y0, x1 - x0)
+        colours, size = [1, 1, 1] if raster.count <= 2 else [1, 2, 3], (y1 - y0, x1 - x0)
         try:
             with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
                 data = raster.read(colours, window=window, out_shape=(3, *size), resampling=Resampling.average)
-                if len(self.bands) == 4:
+                if self.channels == 4:
                     held = raster.dataset_mask(window=window, out_shape=size, resampling=Resampling.average)
                     data = np.concatenate([data, held[None]])
         except RasterioError as error:
@@ -82,7 +81,7 @@ class RasterBlocks:
 
     def window(self, level: Level, x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
         """Columns x0..x1 (any integers: the level repeats itself) and rows y0..y1 (inside it), as `Level.read`."""
-        window = np.empty((y1 - y0, x1 - x0, len(level.bands)), np.uint8)
+        window = np.empty((y1 - y0, x1 - x0, level.channels), np.uint8)
         for row in range(y0 // BLOCK_PX, -(-y1 // BLOCK_PX)):
             top, bottom = max(y0, row * BLOCK_PX), min(y1, (row + 1) * BLOCK_PX)
             left = x0

@@ -31,9 +31,9 @@ def decoded(data: bytes) -> NDArray[np.uint8] | None:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:  # a header that promises gigapixels
+        return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    except cv2.error:  # a header that promises gigapixels, or more of them than memory holds
         return None
-    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def image_paths(named: Iterable[str]) -> Iterator[str]:

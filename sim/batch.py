@@ -5,14 +5,13 @@ import os
 import platform
 import signal
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import count
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from onboard import plugins
 from onboard.camera import Camera
 from onboard.geodesy import Array, geodetic_from_ecef, heading_deg_of
+from onboard.worker import end_with_parent
 from sim.errors import SimError
 from sim.look import Look
 from sim.ocean import OceanMask
@@ -177,7 +177,7 @@ _studio: Studio  # of a worker process, made when it starts
 
 def _start_worker(camera: Camera, mosaic_paths: tuple[Path, ...], draw: Draw, seed: int, ocean: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's, which then ends the workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     cv2.setNumThreads(1)
     keep_freed_memory()
     global _studio
@@ -192,14 +192,6 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 1 << 28)
         libc.mallopt(M_TRIM_THRESHOLD, 1 << 29)
-
-
-def _end_with_parent() -> None:
-    """A consumer that is killed cannot end its workers."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _render_chunk(indices: range) -> list[RenderedFrame]:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,6 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 def run_campaign_verb(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     options = _options(arguments)
-    from functools import partial
 
     from onboard.localizer import Localizer
     from onboard.mission import load_mission

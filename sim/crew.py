@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from onboard.worker import end_with_parent
 from sim.errors import SimError
 
 CONNECT_S = 20.0  # how long a Dask scheduler may take to answer
@@ -35,7 +35,7 @@ class LocalCrew:
     def work(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         workers = self.workers or os.cpu_count() or 1
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, context, initializer=_die_with_parent)
+        pool = ProcessPoolExecutor(workers, context, initializer=end_with_parent)
         try:
             yield from _as_they_come(pool, function, jobs, in_hand=2 * workers)
         except BrokenProcessPool as error:
@@ -103,15 +103,3 @@ def _as_they_come(
     finally:
         for future in running:
             future.cancel()
-
-
-def _die_with_parent() -> None:
-    """A killed campaign must not leave workers behind: they would wait for jobs for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in worker processes only"
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

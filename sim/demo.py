@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,6 @@ def run_demo(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise SimError(f"--frames {arguments.frames}: at least one is needed")
     picture = blue_marble()
-    from functools import partial
 
     from onboard.localizer import Localizer
     from onboard.mission import load_mission

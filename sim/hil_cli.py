@@ -42,6 +42,7 @@ def run_hil_verb(arguments: argparse.Namespace) -> int:
         if not getattr(arguments, name) > 0:
             raise SimError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must be positive")
     require_seed_and_workers(arguments)
+
     from onboard.mission import load_mission
     from sim.cli import table, utc_time
     from sim.configuration import configuration

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from onboard import plugins
@@ -41,7 +42,6 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any state was wrong, or any frame met an internal error."""
     began = time.monotonic()
     require_seed_and_workers(arguments)
-    from functools import partial
 
     from onboard.localizer import Localizer
     from onboard.mission import load_mission

@@ -130,6 +130,21 @@ def test_frames_of_unknown_heading_train_codes_for_any_heading_only(tmp_path: Pa
     assert seen.grey.shape == seen.mask.shape and seen.mask.mean() > 0.5
 
 
+def test_a_photograph_is_taken_as_the_sensor_read_it(tmp_path: Path) -> None:
+    """An EXIF orientation would turn it against its camera file."""
+    jpeg = cv2.imencode(".jpg", np.full((96, 128, 3), 90, np.uint8))[1].tobytes()
+    # APP1: a big-endian TIFF of one entry, tag 0x0112 (orientation), SHORT, one of them: 6, turned by a quarter.
+    tiff = b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+    exif = b"Exif\x00\x00" + tiff
+    (tmp_path / "x.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    assert cv2.imread(str(tmp_path / "x.jpg")).shape[:2] == (128, 96), "OpenCV would turn it"
+    (tmp_path / "frames.csv").write_text("file,lat_deg,lon_deg,altitude_km,camera\nx.jpg,1,2,400,none\n")
+    seen = read_frames(tmp_path, Camera(128, 96, 120.0, 120.0, 63.5, 47.5))[0].picture(5e3)
+    assert seen.grey.shape[1] > seen.grey.shape[0]
+    footprint = Footprint(tmp_path / "x.jpg", corners(*PLACE, SPAN_M))
+    assert evaluate.whole_picture(footprint, SPAN_M).grey.shape == (96, 128)
+
+
 @pytest.fixture(scope="module")
 def baseline() -> VladEncoder:
     camera, rng = studio(96, SPAN_M), np.random.default_rng(0)

@@ -168,6 +168,8 @@ def test_statuses_name_the_cause(localizer: Localizer, frame: object, status: St
         ({"prior": (48, 11, 1e3)}, "prior is a tuple"),
         ({"attitude": Attitude((0, 0, 0, 0), 0.1)}, "attitude.quat_ecef_from_cam_wxyz"),
         ({"attitude": Attitude((1, 0, 0, 0), float("inf"))}, "attitude.sigma_rad"),
+        ({"attitude": Attitude((1e-200, 0, 0, 0), 0.1)}, "give a unit vector"),  # its squares are none
+        ({"vertical": Vertical((0, 5e199, 1e200), 0.1)}, "give a unit vector"),
         ({"vertical": Vertical((0, 0, 0), 0.1)}, "vertical.down_cam"),
         ({"vertical": Vertical((0, 1), 0.1)}, "vertical.down_cam"),
         ({"vertical": Vertical((0, 0, 1), 0.0)}, "vertical.sigma_rad"),

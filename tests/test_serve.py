@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from onboard import wire
 from onboard.cli import main
-from onboard.errors import WireError
+from onboard.errors import INTERNAL_ERROR, WireError
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
 from onboard.server import QUEUE, Server
 
@@ -120,6 +120,21 @@ def test_grey_and_jpeg_frames(served):
     assert recorder.asked[1][0].shape == (48, 64, 3) and recorder.asked[1][0][0, 0, 0] > 240  # RGB: red first
     broken = client.ask(wire.frame_message(3, jpeg[:100]))
     assert broken["status"] == "BAD_FRAME" and "JPEG" in broken["reason"] and len(recorder.asked) == 2
+
+
+def test_the_worker_outlives_what_a_frame_does_to_it(served, monkeypatch):
+    server, recorder = served
+    client = Client(server)
+
+    def out_of_memory(*_, **__):
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(recorder, "localize", out_of_memory)
+        header = client.ask(wire.frame_message(1, FRAME))
+    assert (header["kind"], header["seq"], header["status"]) == ("fix", 1, "BAD_FRAME")
+    assert header["reason"] == f"{INTERNAL_ERROR}: MemoryError: no room"
+    assert client.ask(wire.frame_message(2, FRAME))["status"] == "FIX"
 
 
 def _frame(**changes):

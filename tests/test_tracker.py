@@ -398,6 +398,18 @@ class Recogniser:
         return found
 
 
+class Asked:
+    """Finds nothing, and keeps what it was asked."""
+
+    def __init__(self):
+        self.candidates, self.sides = [], []
+
+    def check(self, sighting, candidates, sides):
+        self.candidates += candidates
+        self.sides.append(sides)
+        return [Hypothesis.nothing_at(candidate) for candidate in candidates]
+
+
 def _taught(score):
     """An expectation that has seen enough decoys, of a runtime that recognises one place with this score."""
     unit = states([0.0])[0][:3] / np.linalg.norm(states([0.0])[0][:3])
@@ -429,17 +441,10 @@ def test_many_looks_ask_for_more():
 @pytest.mark.parametrize(("sigma_m", "sides"), [(9e3, False), (11e3, True)])
 def test_a_vague_prediction_does_not_tell_from_which_side_the_ground_is_seen(sigma_m, sides):
     expectation, frame, position = _taught(40.0)
-    asked = []
-
-    class Asked:
-        def check(self, sighting, candidates, sides):
-            asked.append(sides)
-            return [Hypothesis.nothing_at(candidate) for candidate in candidates]
-
-    expectation._checker = Asked()
+    asked = expectation._checker = Asked()
     expectation.look(frame, position, np.eye(3) * sigma_m**2, 90.0)
     expectation.learn(frame, None)
-    assert asked == [sides, False]
+    assert asked.sides == [sides, False]
 
 
 def test_looks_cover_the_ellipse_or_are_given_up():
@@ -459,18 +464,11 @@ def test_looks_cover_the_ellipse_or_are_given_up():
 def test_a_tilted_camera_is_expected_where_it_looks():
     """The landmarks of a camera 30 degrees off lie 300 km beside the predicted nadir: there it is looked for."""
     expectation, frame, position = _taught(40.0)
-    asked = []
-
-    class Asked:
-        def check(self, sighting, candidates, sides):
-            asked.extend(candidates)
-            return [Hypothesis.nothing_at(candidate) for candidate in candidates]
-
-    expectation._checker = Asked()
+    asked = expectation._checker = Asked()
     down_cam = Vertical.off_nadir(30.0, 0.0, 0.01).down_cam
     tilted = replace(frame, known=PoseKnowledge(500e3, 10e3, 0.01, down_cam=down_cam))
     expectation.look(tilted, position, np.eye(3) * 5e3**2, 90.0)
-    unit, up = np.array(asked[0].unit), position / np.linalg.norm(position)
+    unit, up = np.array(asked.candidates[0].unit), position / np.linalg.norm(position)
     way_m = tilted.known.plane.nadir_way_rad * 6371e3
     assert np.arccos(unit @ up) * 6371e3 == pytest.approx(way_m, rel=1e-6) and way_m > 280e3
     # Heading 90 degrees, tilted towards the top of the picture: eastwards.
