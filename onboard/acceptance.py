@@ -76,11 +76,12 @@ class Acceptance:
                 float(plain["anchor"]), float(plain["share"]), float(plain["decay"]), int(plain["exceedances"]),
                 float(plain["limit"]),
             )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise PackError(f"the manifest's acceptance is malformed ({error}); rebuild the pack") from error
         if not (
-            0 < acceptance.share <= 1
-            and acceptance.decay > 0
+            np.isfinite(acceptance.anchor)
+            and 0 < acceptance.share <= 1
+            and 0 < acceptance.decay < np.inf
             and acceptance.exceedances > 0
             and LEAST_PROBABILITY <= acceptance.limit < 1
         ):

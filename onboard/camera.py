@@ -44,8 +44,12 @@ class Camera:
             raise CameraError("camera matrix: focal lengths must be positive and every number finite")
         if self.width < 16 or self.height < 16:
             raise CameraError(f"image size {self.width}x{self.height} is too small: at least 16x16")
-        if self.mask is not None and self.mask.shape != (self.height, self.width):
-            raise CameraError(f"mask is {self.mask.shape[::-1]}, the image {(self.width, self.height)}")
+        if self.mask is not None:
+            if self.mask.dtype != bool or self.mask.shape != (self.height, self.width):
+                raise CameraError(
+                    f"mask is {self.mask.dtype} {self.mask.shape[::-1]}: give bool {(self.width, self.height)}"
+                )
+            object.__setattr__(self, "mask", np.ascontiguousarray(self.mask))  # its bytes are watched in flight
 
     @property
     def matrix(self) -> Array:

@@ -1,24 +1,31 @@
 """Cameras from ROS CameraInfo, OpenCV FileStorage and Kalibr YAML; written back as ROS CameraInfo."""
 
+from collections.abc import Callable
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import cv2
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.errors import CameraError
+from onboard.geodesy import Array
 
 # Kalibr names of distortion models, in ours.
 _KALIBR_MODELS = {"radtan": "plumb_bob", "equidistant": "equidistant", "equi": "equidistant", "none": "plumb_bob"}
 
 
-def load_camera(path: str | Path) -> Camera:
+Named = Callable[[str], Path]
+
+
+def load_camera(path: str | Path, named: Named | None = None) -> Camera:
     """Read a camera; the kind of file is told by its keys. Raises CameraError saying what is wrong.
 
-    A key ``mask`` (our extension of CameraInfo) names a grey picture of the image's size beside the file:
-    0 where a pixel never sees the Earth.
+    A key ``mask`` (our extension of CameraInfo) names a grey picture of the image's size: 0 where a pixel never sees
+    the Earth. named: where a file of a name lies; beside the camera's, unless told otherwise.
     """
     path = Path(path)
     try:
@@ -32,30 +39,33 @@ def load_camera(path: str | Path) -> Camera:
         if not isinstance(data, dict):
             raise CameraError("must be a YAML mapping")
         if "camera_matrix" in data:
-            return _from_ros(path, data)
+            return _from_ros(path, data, named or path.parent.joinpath)
         kalibr = data.get("cam0", data)
         if isinstance(kalibr, dict) and "intrinsics" in kalibr:
             return _from_kalibr(kalibr, path.stem)
         raise CameraError("is no ROS CameraInfo (camera_matrix), OpenCV FileStorage (%YAML) or Kalibr (intrinsics)")
     except CameraError as error:
         raise CameraError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, IndexError, yaml.YAMLError, cv2.error) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError, cv2.error) as error:
         what = f"key {error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise CameraError(f"{path}: {what}") from error
 
 
-def _from_ros(path: Path, data: dict[str, Any]) -> Camera:
-    k = np.asarray(data["camera_matrix"]["data"], float).reshape(3, 3)
+def _from_ros(path: Path, data: dict[str, Any], named: Named) -> Camera:
+    k = np.reshape(_numbers(_data(data, "camera_matrix"), "camera_matrix", 9), (3, 3))
+    distortion = _data(data, "distortion_coefficients") if "distortion_coefficients" in data else []
     mask = None
     if data.get("mask"):
-        mask_path = path.parent / data["mask"]
+        if not isinstance(data["mask"], str):
+            raise CameraError(f"mask: must be a file's name, not {short(data['mask'])}")
+        mask_path = named(data["mask"])
         picture = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE) if mask_path.exists() else None
         if picture is None:
             raise CameraError(f"its mask {mask_path} is missing or no picture")
         mask = picture > 127
     return _camera(
-        data["image_width"], data["image_height"], k, str(data.get("distortion_model") or "plumb_bob"),
-        data.get("distortion_coefficients", {}).get("data", []), str(data.get("camera_name", path.stem)), mask,
+        (data["image_width"], data["image_height"]), k, str(data.get("distortion_model") or "plumb_bob"),
+        distortion, str(data.get("camera_name", path.stem)), mask,
     )  # fmt: skip
 
 
@@ -65,12 +75,12 @@ def _from_opencv(path: Path, content: str) -> Camera:
     if k is None:
         raise KeyError("camera_matrix")
     distortion = storage.getNode("distortion_coefficients").mat()
-    size = storage.getNode("image_width").real(), storage.getNode("image_height").real()
+    size = tuple(storage.getNode(f"image_{side}").real() for side in ("width", "height"))
     # OpenCV's calibration sample marks fisheye cameras so; everything else is its rational family.
     fisheye = storage.getNode("fisheye_model").real() == 1
     coefficients = [] if distortion is None else distortion.ravel()
     model = "equidistant" if fisheye else ("plumb_bob" if len(coefficients) <= 5 else "rational_polynomial")
-    return _camera(size[0], size[1], k, model, coefficients, path.stem, None)
+    return _camera(size, k, model, coefficients, path.stem, None)
 
 
 def _from_kalibr(data: dict[str, Any], name: str) -> Camera:
@@ -79,20 +89,42 @@ def _from_kalibr(data: dict[str, Any], name: str) -> Camera:
     kind = data.get("distortion_model", "none")
     if kind not in _KALIBR_MODELS:
         raise CameraError(f"Kalibr distortion model {kind!r} is not known; use one of {', '.join(_KALIBR_MODELS)}")
-    fx, fy, cx, cy = (float(value) for value in data["intrinsics"])
+    fx, fy, cx, cy = _numbers(data["intrinsics"], "intrinsics", 4)
     k = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    width, height = data["resolution"]
-    return _camera(width, height, k, _KALIBR_MODELS[kind], data.get("distortion_coeffs", []), name, None)
+    size = _numbers(data["resolution"], "resolution", 2)
+    return _camera(size, k, _KALIBR_MODELS[kind], data.get("distortion_coeffs", []), name, None)
 
 
-def _camera(width: Any, height: Any, k: Any, model: str, distortion: Any, name: str, mask: Any) -> Camera:
-    if abs(k[0][1]) > 1e-9:
-        raise CameraError("camera matrix has skew, which no model here carries")
-    coefficients = tuple(float(value) for value in distortion)
-    return Camera(
-        int(width), int(height), float(k[0][0]), float(k[1][1]), float(k[0][2]), float(k[1][2]),
-        model, coefficients, name, mask,
-    )  # fmt: skip
+def _camera(size: Any, k: Array, model: str, distortion: Any, name: str, mask: NDArray[np.bool_] | None) -> Camera:
+    if k.shape != (3, 3):
+        raise CameraError(f"camera_matrix: must be 3x3, not {'x'.join(map(str, k.shape))}")
+    (fx, skew, cx), (_, fy, cy), _ = k.tolist()
+    if abs(skew) > 1e-9:
+        raise CameraError("camera_matrix: has skew, which no model here carries")
+    if not np.allclose(k, [[fx, skew, cx], [0, fy, cy], [0, 0, 1]], rtol=0, atol=1e-9):
+        raise CameraError("camera_matrix: must be fx 0 cx, 0 fy cy, 0 0 1, row by row")
+    width, height = _numbers(list(size), "image_width and image_height")
+    if width % 1 or height % 1:
+        raise CameraError(f"image size {width:g}x{height:g}: must be whole pixels")
+    coefficients = tuple(_numbers(list(distortion), "distortion_coefficients"))
+    return Camera(int(width), int(height), fx, fy, cx, cy, model, coefficients, name, mask)
+
+
+def _data(data: dict[str, Any], key: str) -> Any:
+    if not isinstance(data[key], dict) or "data" not in data[key]:
+        raise CameraError(f"{key}: must be a mapping with a list 'data', not {short(data[key])}")
+    return data[key]["data"]
+
+
+def _numbers(told: Any, key: str, count: int | None = None) -> list[float]:
+    """A list's finite numbers. Raises CameraError, naming the key."""
+    try:
+        numbers = [float(entry) for entry in told] if isinstance(told, list) else [np.nan]
+    except (TypeError, ValueError, OverflowError):
+        numbers = [np.nan]
+    if not np.isfinite(numbers).all() or count not in (None, len(numbers)):
+        raise CameraError(f"{key}: must be {count or 'a list of'} finite numbers, not {short(told)}")
+    return numbers
 
 
 def save_camera(camera: Camera, path: str | Path) -> None:

@@ -116,4 +116,6 @@ def open_engine(onnx_sha256: str, places: Iterable[Path]) -> tuple[EngineNetwork
             return EngineNetwork(stamp, plan, trt, cuda), tuple(refused)
         except EngineError as error:
             refused.append(f"{path}: {error}")
+        except Exception as error:  # CUDA's own, which share no base with anything that is always here
+            refused.append(f"{path}: the GPU does not take it ({type(error).__name__}: {error})")
     return None, tuple(refused)

@@ -67,7 +67,10 @@ def read_engine(path: Path) -> tuple[EngineStamp, bytes]:
             raise ValueError("another format")
         expected = plain.pop("plan_sha256")
         stamp = EngineStamp(**plain)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        texts = stamp.onnx_sha256, stamp.tensorrt, stamp.compute_capability
+        if not all(isinstance(text, str) for text in texts) or not isinstance(stamp.batch, int):
+            raise ValueError("its stamp is malformed")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError(f"no engine made by 'nadir export engine' ({error})") from error
     if sha256(plan) != expected:
         raise EngineError("damaged: its plan has not its SHA-256; build it anew with 'nadir export engine'")

@@ -16,6 +16,11 @@ from onboard.errors import PackError
 from onboard.geodesy import unit_from_latlon
 
 _LEVELS = 65535.0
+# As stored: the kind of number and how many axes.
+_STORED = {
+    "lat": (np.uint16, 1), "lon": (np.uint16, 1), "angle": (np.uint8, 1), "scale": (np.uint8, 1),
+    "codes": (np.uint8, 2), "list_sizes": (np.uint32, 1), "coarse": (np.float16, 2), "codebook": (np.float16, 3),
+}  # fmt: skip
 # A step of the stored scale, SIFT's own sampling of scale space being 2^(1/3).
 _SCALE_STEP = float(np.log(2) / 16)  # a NumPy scalar would make float64 of all sizes
 
@@ -45,7 +50,11 @@ class Catalogue:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray], band_deg: tuple[float, float]) -> "Catalogue":
-        """From what `to_arrays` wrote. Raises PackError when the arrays do not fit one another."""
+        """From what a pack holds. Raises PackError when the arrays are of another kind or do not fit one another."""
+        for name, (kind, axes) in _STORED.items():
+            if arrays[name].dtype != kind or arrays[name].ndim != axes:
+                found = f"{arrays[name].dtype} with {arrays[name].ndim} axes"
+                raise PackError(f"landmarks_{name} is {found}, not {np.dtype(kind)} with {axes}; rebuild the pack")
         south, north = band_deg
         lat = (south + arrays["lat"].astype(np.float64) / _LEVELS * (north - south)).astype(np.float32)
         lon = (arrays["lon"].astype(np.float64) / (_LEVELS + 1) * 360.0 - 180.0).astype(np.float32)
@@ -65,11 +74,13 @@ class Catalogue:
             all(len(arrays[name]) == count for name in ("lon", "angle", "scale", "codes"))
             and int(catalogue.list_sizes.sum()) == count
             and len(catalogue.coarse) == len(catalogue.list_sizes)
-            and catalogue.codebook.shape[0] == 2 * catalogue.codes.shape[1]
+            and catalogue.codebook.shape[:2] == (2 * catalogue.codes.shape[1], 16)
             and catalogue.codebook.shape[0] * catalogue.codebook.shape[2] == catalogue.coarse.shape[1]
         )
-        if not fits or count == 0:
+        if not fits or not catalogue.coarse.size or count == 0:
             raise PackError("the landmark arrays do not fit one another; rebuild the pack")
+        if not (np.isfinite(catalogue.coarse).all() and np.isfinite(catalogue.codebook).all()):
+            raise PackError("the landmarks' centroids are not finite; rebuild the pack")
         return catalogue
 
     def decode(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:

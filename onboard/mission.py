@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from onboard.camera import Camera
-from onboard.camera_files import load_camera
+from onboard.camera_files import Named, load_camera
 from onboard.errors import MissionError
 from onboard.fix import Vertical
 from onboard.ground_plane import MAX_INCIDENCE_DEG, Direction, GroundPlane
@@ -61,13 +61,15 @@ class Mission:
         return Vertical.off_nadir(self.off_nadir_deg, self.off_nadir_direction_deg, np.inf).down_cam
 
 
-def load_mission(path: str | Path) -> Mission:
-    """Read a mission file; raises MissionError with file, line and key, CameraError for its camera."""
+def load_mission(path: str | Path, named: Named | None = None) -> Mission:
+    """Read a mission file; raises MissionError with file, line and key, CameraError for its camera. named: where a file
+    lies that it names, or the camera does; beside it, unless told otherwise."""
     top = Section.load(path, MissionError)
+    named = named or Path(path).parent.joinpath
     mission = Mission(
         name=top.take("name", text),
-        camera=load_camera(Path(path).parent / top.take("camera", text)),
-        orbit=_orbit(top.section("orbit"), Path(path).parent),
+        camera=load_camera(named(top.take("camera", text)), named),
+        orbit=_orbit(top.section("orbit"), named),
         latitude_band_deg=top.take("latitude_band_deg", span(-90, 90)),
         pointing_sigma_deg=top.take("pointing_sigma_deg", number(0.001, 30), 1.0),
         off_nadir_deg=top.take("off_nadir_deg", number(0, 90), 0.0),
@@ -89,27 +91,27 @@ def load_mission(path: str | Path) -> Mission:
     return mission
 
 
-def _orbit(section: Section, folder: Path) -> Orbit:
+def _orbit(section: Section, named: Named) -> Orbit:
     altitude = section.take("altitude_km", span(100, 50_000))
     inclination = section.take("inclination_deg", span(0, 180), (0.0, 180.0))
     tle = section.take("tle", _tle, None)
-    omm = section.take("omm", _omm(folder), None)
+    omm = section.take("omm", _omm(named), None)
     section.done()
     if tle and omm:
         raise section.complaint(None, "tle and omm both say where the satellite is; give one")
     return Orbit((altitude[0] * 1e3, altitude[1] * 1e3), inclination, tle, omm)
 
 
-def _omm(folder: Path) -> Callable[[Any], dict[str, str]]:
+def _omm(named: Named) -> Callable[[Any], dict[str, str]]:
     """A converter of a file's name, or of the keywords and values themselves (as a pack's copy has them)."""
 
     def convert(value: Any) -> dict[str, str]:
         if not isinstance(value, str):
             return omm_fields(value)
         try:
-            return load_omm(folder / value)
+            return load_omm(named(value))
         except OSError as error:
-            raise ValueError(f"{folder / value}: {error.strerror}") from error
+            raise ValueError(f"{error.filename}: {error.strerror}") from error
 
     return convert
 

@@ -75,7 +75,15 @@ def open_pack(path: str | Path) -> Pack:
             files[name] = data
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PackError(f"{path}/{MANIFEST}: its file table is malformed ({error})") from error
-    return Pack(path, manifest, load_mission(path / "mission.yaml"), files)
+
+    def sealed(name: str) -> Path:
+        if name not in files:
+            raise PackError(
+                f"{path}: {name} is not in its {MANIFEST}, so that nothing vouches for it; rebuild the pack"
+            )
+        return path / name
+
+    return Pack(path, manifest, load_mission(sealed("mission.yaml"), sealed), files)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -91,7 +99,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise PackError(f"{path}/{MANIFEST}: cannot be read ({error})") from error
     if seal != _SEAL + hashlib.sha256(body.encode()).hexdigest():
         raise PackError(f"{path}/{MANIFEST}: is damaged or was edited by hand; copy or rebuild the pack")
-    manifest = yaml.safe_load(body)
+    try:
+        manifest = yaml.safe_load(body)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise PackError(f"{path}/{MANIFEST}: is no YAML; rebuild the pack") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise PackError(f"{path}: pack format {found}, this runtime reads {FORMAT}; rebuild the pack")

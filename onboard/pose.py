@@ -8,7 +8,15 @@ import numpy as np
 
 from onboard.camera import Camera
 from onboard.fix import Attitude, Prior
-from onboard.geodesy import EARTH_RADIUS_M, Array, distance_m, ecef_from_ned, geodetic_from_ecef, latlon_from_unit
+from onboard.geodesy import (
+    EARTH_RADIUS_M,
+    Array,
+    distance_m,
+    ecef_from_ned,
+    geodetic_from_ecef,
+    latlon_from_unit,
+    unit_from_latlon,
+)
 from onboard.ground_plane import STRAIGHT_DOWN, Direction, GroundPlane
 
 _ITERATIONS = 12
@@ -90,14 +98,14 @@ def solve_pose(
     ``per_sigma`` says (Triggs et al. 2000, section 8).
     """
     position, rotation = start_position_ecef_m.astype(float), start_ecef_from_cam.astype(float)
-    lat, lon, _ = geodetic_from_ecef(position)
-    axes = ecef_from_ned(lat, lon)
     inflation = 1.0
     for _ in range(_ITERATIONS):
+        lat, lon, _ = geodetic_from_ecef(position)
+        axes = ecef_from_ned(lat, lon)  # anew: a step beside a pole turns them by any angle
         seen, by_move = _reprojection(camera, pixels, points_ecef_m, position, rotation, axes)
-        told, told_by_move = _priors(position, rotation, axes, known)
-        if not (np.isfinite(seen).all() and np.isfinite(told).all()):
+        if not np.isfinite(seen).all():
             return None
+        told, told_by_move = _priors(position, rotation, known)
         seen, by_move = (per_sigma @ seen[..., None]).ravel(), (per_sigma @ by_move).reshape(-1, 6)
         length = np.linalg.norm(seen.reshape(-1, 2), axis=1)
         weight = np.repeat(np.minimum(1.0, _HUBER / np.maximum(length, 1e-9)), 2)
@@ -132,9 +140,7 @@ def vagueness(free: Pose, known: PoseKnowledge) -> float:
 
 
 def _off_told(free: Pose, known: PoseKnowledge) -> tuple[Array, Array]:
-    """`_priors` of a pose, along its own north, east and down as its covariance is."""
-    lat, lon, _ = geodetic_from_ecef(free.position_ecef_m)
-    return _priors(free.position_ecef_m, free.ecef_from_cam, ecef_from_ned(lat, lon), known)
+    return _priors(free.position_ecef_m, free.ecef_from_cam, known)
 
 
 def _reprojection(
@@ -152,10 +158,11 @@ def _reprojection(
     return seen - pixels, np.concatenate([by_point @ by_move, by_point @ by_turn], axis=2)
 
 
-def _priors(position: Array, rotation: Array, axes: Array, known: PoseKnowledge) -> tuple[Array, Array]:
-    """Prior residuals in sigmas (K,) and their derivatives (K, 6): of altitude, of tilt (2), and where they were told
-    of attitude (3) and place (2). To first order in what is small: what should be down off the vertical, the distance
-    from ``axes``, and an attitude off the one told."""
+def _priors(position: Array, rotation: Array, known: PoseKnowledge) -> tuple[Array, Array]:
+    """Prior residuals in sigmas (K,) and their derivatives (K, 6) by a move north, east and down and a turn: of
+    altitude, of tilt (2), and where they were told of attitude (3) and place (2: the way from the one told, as it
+    arrives north and east). To first order in what is small: what should be down off the vertical, that way, and an
+    attitude off the one told."""
     lat, lon, alt = (float(value) for value in geodetic_from_ecef(position))
     radius = float(np.linalg.norm(position))
     residuals, slopes = [(alt - known.altitude_m) / known.altitude_sigma_m], np.zeros((1, 6))
@@ -174,9 +181,9 @@ def _priors(position: Array, rotation: Array, axes: Array, known: PoseKnowledge)
         slopes = np.vstack([slopes, np.eye(3, 6, 3) / known.attitude.sigma_rad])
     if known.prior is not None:
         prior = known.prior
-        north = distance_m(prior.lat_deg, prior.lon_deg, lat, prior.lon_deg) * np.sign(lat - prior.lat_deg)
-        east = distance_m(lat, prior.lon_deg, lat, lon) * np.sign((lon - prior.lon_deg + 180) % 360 - 180)
-        residuals += [float(north) / prior.sigma_m, float(east) / prior.sigma_m]
+        back = here[:, :2].T @ unit_from_latlon(prior.lat_deg, prior.lon_deg)
+        way_m = distance_m(prior.lat_deg, prior.lon_deg, lat, lon) / prior.sigma_m
+        residuals += (-back / max(float(np.linalg.norm(back)), 1e-15) * way_m).tolist()
         slopes = np.vstack([slopes, np.eye(2, 6) * EARTH_RADIUS_M / radius / prior.sigma_m])
     return np.array(residuals), slopes
 

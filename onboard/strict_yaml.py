@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import yaml
@@ -20,9 +21,11 @@ class Section:
         self._line = node.start_mark.line + 1
         self._nodes: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.complaint(key, "a key must be a word")
             if key.value in self._nodes:
                 raise self.complaint(key, f"key {key.value!r} is given twice")
-            self._nodes[str(key.value)] = (key, value)
+            self._nodes[key.value] = (key, value)
         self._known: list[str] = []
 
     @classmethod
@@ -38,7 +41,7 @@ class Section:
     def parse(cls, text: str, source: str, error: type[NadirError]) -> "Section":
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.YAMLError as cause:
+        except (yaml.YAMLError, RecursionError) as cause:
             raise error(f"{source}: not YAML: {' '.join(str(cause).split())}") from cause
         if not isinstance(node, yaml.MappingNode):
             raise error(f"{source}: must be a mapping of keys to values")
@@ -52,7 +55,7 @@ class Section:
         return key in self._nodes
 
     def take(self, key: str, convert: Callable[[Any], Any], default: Any = ...) -> Any:
-        """The converted value of ``key``; its ValueError or TypeError becomes a complaint with the line."""
+        """The converted value of ``key``; what cannot be converted becomes a complaint with the line."""
         self._known.append(key)
         if key not in self._nodes:
             if default is ...:
@@ -61,8 +64,8 @@ class Section:
         node = self._nodes[key][1]
         try:
             return convert(_plain(node))
-        except (ValueError, TypeError) as cause:
-            raise self.complaint(node, f"{key}: {cause}") from cause
+        except (ValueError, TypeError, RecursionError, yaml.YAMLError) as cause:
+            raise self.complaint(node, f"{key}: {' '.join(str(cause).split())}") from cause
 
     def section(self, key: str) -> "Section":
         """The mapping under ``key``."""
@@ -94,7 +97,7 @@ def number(low: float = float("-inf"), high: float = float("inf")) -> Callable[[
 
     def convert(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"must be a number, not {value!r}")
+            raise ValueError(f"must be a number, not {short(value)}")
         if not low <= value <= high:
             raise ValueError(f"{value} is outside {low:g} to {high:g}")
         return float(value)
@@ -108,7 +111,7 @@ def span(low: float, high: float) -> Callable[[Any], tuple[float, float]]:
     def convert(value: Any) -> tuple[float, float]:
         pair = value if isinstance(value, list) else [value, value]
         if len(pair) != 2:
-            raise ValueError(f"must be a number or [low, high], not {value!r}")
+            raise ValueError(f"must be a number or [low, high], not {short(value)}")
         first, last = number(low, high)(pair[0]), number(low, high)(pair[1])
         if first > last:
             raise ValueError(f"[{first}, {last}] is in the wrong order")
@@ -120,5 +123,5 @@ def span(low: float, high: float) -> Callable[[Any], tuple[float, float]]:
 def text(value: Any) -> str:
     """A converter to a non-empty string."""
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be text, not {value!r}")
+        raise ValueError(f"must be text, not {short(value)}")
     return value

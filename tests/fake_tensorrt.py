@@ -29,7 +29,7 @@ class Pinned(np.ndarray):
 
 
 class FakeCuda:
-    """pycuda.driver, as far as it is used; ``synchronized``: how often; ``failing``: copies fail."""
+    """pycuda.driver, as far as it is used; ``synchronized``: how often."""
 
     def __init__(self, capability: tuple[int, int] = (8, 7)) -> None:
         self.memory: dict[int, np.ndarray] = {}

@@ -94,6 +94,9 @@ def test_kalibr_file(tmp_path: Path) -> None:
     assert camera.model == "equidistant" and camera.fy == 505
 
 
+SIZE, MATRIX = "image_width: 640\nimage_height: 480\n", "camera_matrix: {data: [500,0,320,0,500,240,0,0,1]}\n"
+
+
 @pytest.mark.parametrize(
     "text, says",
     [
@@ -101,7 +104,19 @@ def test_kalibr_file(tmp_path: Path) -> None:
         ("a: [", "flow"),
         ("foo: 1", "no ROS CameraInfo"),
         ("camera_matrix: {data: [1,0,0,0,1,0,0,0,1]}", "image_width"),
-        ("image_width: 640\nimage_height: 480\ncamera_matrix: {data: [1, 2]}", "reshape"),
+        ("image_width: 640\nimage_height: 480\ncamera_matrix: {data: [1, 2]}", "camera_matrix: must be 9"),
+        (SIZE + "camera_matrix: [500, 0, 320]", "camera_matrix: must be a mapping"),
+        (SIZE + "camera_matrix: {data: [500,0,320,0,500,240,0,0,2]}", "fx 0 cx, 0 fy cy, 0 0 1"),
+        (SIZE + "camera_matrix: {data: [500,0,320,1,500,240,0,0,1]}", "fx 0 cx, 0 fy cy, 0 0 1"),
+        (SIZE + "camera_matrix: {data: [500,0,320,0,.inf,240,0,0,1]}", "camera_matrix: must be 9 finite"),
+        (SIZE + MATRIX + "distortion_coefficients: null", "distortion_coefficients: must be a mapping"),
+        (SIZE + MATRIX + "distortion_coefficients: {data: [0, 0, x, 0]}", "distortion_coefficients: must be"),
+        (SIZE + MATRIX + "mask: [1]", "mask: must be a file's name"),
+        ("image_width: .inf\nimage_height: 480\n" + MATRIX, "image_width and image_height"),
+        ("image_width: 640.5\nimage_height: 480\n" + MATRIX, "whole pixels"),
+        ("? [1]\n: 2", "key"),
+        ("a: !!python/name:os.system", "python/name"),
+        ("[" * 5000 + "]" * 5000, "recursion"),
         (
             "image_width: 640\nimage_height: 480\ndistortion_model: fancy\n"
             "camera_matrix: {data: [500,0,320,0,500,240,0,0,1]}",

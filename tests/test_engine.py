@@ -107,6 +107,19 @@ def test_what_tensorrt_refuses_is_told(trt: FakeTensorRT, model: Path, tmp_path:
         build_engine(model, 8, tmp_path)
 
 
+def test_what_cuda_refuses_is_told(
+    trt: FakeTensorRT, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_engine(model, 8, tmp_path)
+
+    def full(_cuda: FakeCuda, _count: int) -> None:
+        raise RuntimeError("cuMemAlloc failed: out of memory")
+
+    monkeypatch.setattr(FakeCuda, "mem_alloc", full)
+    network = PatchNetwork(model, engines=[tmp_path])
+    assert network.runtime.startswith("ONNX Runtime") and "out of memory" in network.refused[0]
+
+
 def test_an_engine_that_computes_otherwise_is_an_error(trt: FakeTensorRT, model: Path, tmp_path: Path) -> None:
     path = build_engine(model, 8, tmp_path)
     trt.drift = 0.5
@@ -156,7 +169,9 @@ def test_engine_files_say_what_they_are_and_damage_is_found(tmp_path: Path) -> N
     assert read_engine(path.rename(tmp_path / "another name.engine")) == (STAMP, b"a plan\nof two lines")
     whole = (tmp_path / "another name.engine").read_bytes()
     other_format = whole.replace(b'"nadir_engine": 1', b'"nadir_engine": 2')
-    for bad in (whole[:-1], whole[:-1] + b"x", whole[:40], b"", other_format):
+    number = whole.replace(b'"10.3.0"', b"10.3")
+    assert number != whole
+    for bad in (whole[:-1], whole[:-1] + b"x", whole[:40], b"", other_format, number, b"[" * 100_000 + b"\n"):
         path.write_bytes(bad)
         with pytest.raises(EngineError):
             read_engine(path)
