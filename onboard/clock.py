@@ -34,11 +34,22 @@ class Clock:
             self.timings_ms[name] = (now - start) * 1e3
             self.timings_ms["total"] = (now - self._start) * 1e3
 
-    def check(self) -> None:
-        """Raises Rejected (TIMEOUT) once the deadline has passed, (BAD_FRAME) where it is no number."""
+    def left_s(self) -> float | None:
+        """What is left until the deadline; None: all the time there is. Raises Rejected as `check`."""
         if self._deadline_ms is None:
-            return
+            return None
         if math.isnan(self._deadline_ms):
             raise Rejected(Status.BAD_FRAME, f"deadline_ms is {_short(self._told)}: give milliseconds, or None")
-        if (time.perf_counter() - self._start) * 1e3 > self._deadline_ms:
-            raise Rejected(Status.TIMEOUT, f"not done within {self._deadline_ms:g} ms")
+        left_ms = self._deadline_ms - (time.perf_counter() - self._start) * 1e3
+        if left_ms < 0:
+            raise self.late
+        return left_ms / 1e3
+
+    def check(self) -> None:
+        """Raises Rejected (TIMEOUT) once the deadline has passed, (BAD_FRAME) where it is no number."""
+        self.left_s()
+
+    @property
+    def late(self) -> Rejected:
+        """The refusal of a frame whose deadline has passed."""
+        return Rejected(Status.TIMEOUT, f"not done within {self._deadline_ms:g} ms")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.clock import Clock
 from onboard.describer import Describer
 from onboard.orientation import OrientationNetwork
 from onboard.picture import Picture
@@ -73,17 +74,26 @@ def once_a_place(table: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def extract(
-    picture: Picture, describer: Describer, orientation: OrientationNetwork | None, limit: int = 0, directions: int = 1
+    picture: Picture,
+    describer: Describer,
+    orientation: OrientationNetwork | None,
+    limit: int = 0,
+    directions: int = 1,
+    clock: Clock | None = None,
 ) -> Features:
     """Features of a picture, the ``limit`` strongest keypoints (0: all). Each is described in as many ``directions`` as
-    the orientation network finds likely, at most so many; without one, in those that SIFT found."""
+    the orientation network finds likely, at most so many; without one, in those that SIFT found. clock: raises Rejected
+    between one step and the next once its time is over."""
+    clock = clock or Clock(None)
     table = keypoint_table(detect(picture, limit))
+    clock.check()
     log_share = np.zeros(len(table), np.float32)
     if orientation is not None:
         table = once_a_place(table)
         number, angle_deg, log_share = orientation.directions(picture.grey, table[:, :2], directions)
         table = table[number]
         table[:, 2] = angle_deg
+        clock.check()
     xy, (angle_deg, scale_px, response) = np.ascontiguousarray(table[:, :2]), table[:, 2:].T.copy()
     descriptors = describer.describe(picture, xy, angle_deg, scale_px)
     return Features(xy, angle_deg, log_share, scale_px, response, descriptors)

@@ -36,6 +36,18 @@ def decoded(data: bytes) -> NDArray[np.uint8] | None:
         return None
 
 
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width as the frame header of a JPEG tells (ITU-T T.81, B.2.2); None where there is none."""
+    at = 2 if data[:2] == b"\xff\xd8" else len(data)
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+        # Any number of bytes 255 may stand before a marker; a segment states its length.
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
 def image_paths(named: Iterable[str]) -> Iterator[str]:
     """Files as named, directories as the images in them, in order of name. Raises ImageError for an empty one."""
     for name in named:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from onboard.acceptance import Acceptance
+from onboard.blas import one_blas_thread
 from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.clock import Clock
@@ -71,7 +71,7 @@ class Localizer:
         self._guide = Guide(self.catalogue, self._verifier, self.describer)
         self._threads = ThreadPoolExecutor(_THREADS)  # numpy lets go of the interpreter while it works
         self._lock = threading.Lock()
-        self._blas = ThreadpoolController().select(threading_layer="pthreads")
+        self._blas = one_blas_thread()
         self._scrubber = memory_scrubber(
             self.pack,
             self.catalogue,
@@ -153,7 +153,7 @@ class Localizer:
         view, camera, known = sighting.view, sighting.camera, sighting.known
         if view is None or camera is None or known is None:
             return [Hypothesis.nothing_at(candidate) for candidate in candidates]
-        with self._looking():
+        with self._looking(Clock(None)):
             seen = []
             for candidate in candidates:
                 agreement = self._verifier.verify(candidate, view, sighting.worldwide)
@@ -169,34 +169,41 @@ class Localizer:
         return list(evidence.hypotheses)
 
     @contextmanager
-    def _looking(self) -> Iterator[None]:
-        """One caller at a time. NumPy's BLAS gets one thread of the process: more of them wait for one another at every
-        product, and keep the cores from what comes between (docs/decisions.md). Faiss's threads, OpenMP's, stay.
-        """
-        with self._lock, self._blas.limit(limits=1):
-            yield
+    def _looking(self, clock: Clock) -> Iterator[None]:
+        """One caller at a time, of one localizer; raises Rejected when it is not this one's turn in time."""
+        left_s = clock.left_s()
+        if not self._lock.acquire(timeout=-1 if left_s is None else min(left_s, threading.TIMEOUT_MAX)):
+            raise clock.late
+        try:
+            with self._blas.held():
+                yield
+        finally:
+            self._lock.release()
 
     def _examined(
         self, evidence: Evidence, frame: Any, timestamp_ns: int | None, knowledge: Callable[[], PoseKnowledge]
     ) -> Evidence:
         clock = evidence.clock
-        with self._looking():
-            try:
-                evidence.known = knowledge()
-                evidence.fix = self._localize(frame, evidence.known, timestamp_ns, evidence)
-            except Rejected as rejected:
-                status, reason = rejected.status, rejected.reason
-            except Exception as error:  # flight software must get an answer whatever a frame holds
-                # A catalogue that changed in memory fails in ways nobody thought of.
-                if damage := self._scrubber.sweep():
-                    status, reason = Status.PACK_CORRUPT, f"{damage}; load the pack again"
-                else:
-                    reason = f"{INTERNAL_ERROR}: {type(error).__name__}: {error}"
-                    status = Status.BAD_FRAME
-            else:
-                return evidence
-        evidence.fix = no_fix(status, reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms)
+        try:
+            with self._looking(clock):
+                try:
+                    evidence.known = knowledge()
+                    evidence.fix = self._localize(frame, evidence.known, timestamp_ns, evidence)
+                except Rejected:
+                    raise
+                except Exception as error:  # flight software must get an answer whatever a frame holds
+                    raise self._failure(error) from error
+        except Rejected as rejected:
+            evidence.fix = no_fix(
+                rejected.status, rejected.reason, timestamp_ns=timestamp_ns, timings_ms=clock.timings_ms
+            )
         return evidence
+
+    def _failure(self, error: Exception) -> Rejected:
+        """What an error that nobody thought of means: a catalogue that changed in memory fails in many ways."""
+        if damage := self._scrubber.sweep():
+            return Rejected(Status.PACK_CORRUPT, f"{damage}; load the pack again")
+        return Rejected(Status.BAD_FRAME, f"{INTERNAL_ERROR}: {type(error).__name__}: {error}")
 
     def _localize(self, frame: Any, known: PoseKnowledge, timestamp_ns: int | None, evidence: Evidence) -> Fix:
         clock = evidence.clock
@@ -207,11 +214,14 @@ class Localizer:
             evidence.screening = screening(frame, camera)
             evidence.screening.refuse()
         with clock.stage("features"):
-            evidence.rectified = rectifier(camera, known.plane, self.mission.gsd_m)(as_rgb(frame))
-            evidence.view = view = self.view_of_rectified(evidence.rectified, camera)
+            resample = rectifier(camera, known.plane, self.mission.gsd_m)
+            clock.check()  # a vertical that is told anew with every frame has it made anew
+            evidence.rectified = resample(as_rgb(frame))
+            evidence.view = view = self.view_of_rectified(evidence.rectified, camera, clock)
         if len(view) < FEWEST_FEATURES:
             raise Rejected(Status.FEATURELESS, f"only {len(view)} features: cloud, open ocean or a closed cover")
         found = self.recognitions(view, camera, known, evidence)
+        clock.check()
         return judge(found, self.acceptance, self.search.bin_m, timestamp_ns, clock.timings_ms)
 
     def recognitions(
@@ -252,10 +262,11 @@ class Localizer:
         """What a frame of ``camera`` shows, on the catalogue's scale."""
         return self.view_of_rectified(rectifier(camera, known.plane, self.mission.gsd_m)(as_rgb(frame)), camera)
 
-    def view_of_rectified(self, rectified: Rectified, camera: Camera) -> View:
+    def view_of_rectified(self, rectified: Rectified, camera: Camera, clock: Clock | None = None) -> View:
         """The features of a rectified frame, and the camera pixels they came from."""
         picture = Picture.of(rectified.image, shrink_mask(rectified.mask, RIM_PX))
-        features = extract(picture, self.describer, self.orientation, self.search.features, self.search.directions)
+        search = self.search
+        features = extract(picture, self.describer, self.orientation, search.features, search.directions, clock)
         return view_of(features, picture, rectified, camera, _SPOT_PX)
 
     def _settings(self) -> bytes:

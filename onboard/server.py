@@ -145,24 +145,30 @@ class Server:
         done = self._context.socket(zmq.PAIR)
         done.connect(_WORKER)
         while (job := self._jobs.get()) is not None:
-            waited_ms = (time.monotonic() - job.arrived_s) * 1e3
+            waited_ms = _since_ms(job.arrived_s)
             try:
-                fix = self._solve(job.request, waited_ms)
+                fix = self._solve(job)
             except Exception as error:  # a worker that ends answers no more frames
                 fix = no_fix(Status.BAD_FRAME, f"{INTERNAL_ERROR}: {type(error).__name__}: {error}")
-            served_ms = (time.monotonic() - job.arrived_s) * 1e3
+            served_ms = _since_ms(job.arrived_s)
             times = {"waited_ms": round(waited_ms, 3), "served_ms": round(served_ms, 3), "dropped": self.health.dropped}
             header = wire.reply("fix", job.request.seq, self.instance, **wire.plain_fix(fix), **times)
             done.send_multipart([fix.status.value.encode(), str(served_ms).encode(), *job.envelope, header])
         done.close(linger=0)
 
-    def _solve(self, request: wire.Request, waited_ms: float) -> Fix:
-        timestamp_ns = request.knowledge.get("timestamp_ns")
-        left_ms = None if request.deadline_ms is None else request.deadline_ms - waited_ms
+    def _solve(self, job: _Job) -> Fix:
+        request, timestamp_ns = job.request, job.request.knowledge.get("timestamp_ns")
+        try:
+            frame = request.frame()
+        except WireError as error:
+            return no_fix(Status.BAD_FRAME, str(error), timestamp_ns=timestamp_ns)
+        passed_ms = _since_ms(job.arrived_s)
+        left_ms = None if request.deadline_ms is None else request.deadline_ms - passed_ms
         if left_ms is not None and left_ms <= 0:
-            reason = f"its {request.deadline_ms:g} ms were over after {waited_ms:.0f} ms in the queue"
+            reason = f"its {request.deadline_ms:g} ms were over after {passed_ms:.0f} ms in the queue"
             return no_fix(Status.TIMEOUT, reason, timestamp_ns=timestamp_ns)
-        frame = request.frame()
-        if frame is None:
-            return no_fix(Status.BAD_FRAME, "the payload is no JPEG that OpenCV can read", timestamp_ns=timestamp_ns)
         return self._localizer.localize(frame, deadline_ms=left_ms, **request.knowledge)
+
+
+def _since_ms(moment_s: float) -> float:
+    return (time.monotonic() - moment_s) * 1e3

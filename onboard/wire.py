@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 
 from onboard.errors import WireError
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical
-from onboard.images import decoded
+from onboard.images import decoded, jpeg_size
 
 VERSION = 1
 LARGEST_BYTES = 256 * 2**20
+_HEADER_BYTES = 1 << 16
 _SIDE_PX = 32_768
 
 Header = dict[str, Any]
@@ -52,11 +53,18 @@ class Request:
     knowledge: Mapping[str, Any] = field(default_factory=dict)
     deadline_ms: float | None = None
 
-    def frame(self) -> NDArray[np.uint8] | None:
-        """The picture: RGB (H, W, 3) or grey (H, W); None where a JPEG is none."""
+    def frame(self) -> NDArray[np.uint8]:
+        """The picture: RGB (H, W, 3) or grey (H, W). Raises WireError where a JPEG is none, or a larger picture than
+        a raw message can be: a few bytes may promise gigapixels."""
         if self.shape is not None:
             return np.frombuffer(self.payload, np.uint8).reshape(self.shape)
-        return decoded(self.payload)
+        size = jpeg_size(self.payload)
+        if size is not None and 3 * math.prod(size) > LARGEST_BYTES:
+            raise WireError(f"the JPEG is {size[1]}x{size[0]}, more than {LARGEST_BYTES // 3 / 1e6:.0f} million pixels")
+        picture = None if size is None else decoded(self.payload)
+        if picture is None:
+            raise WireError("the payload is no JPEG that OpenCV can read")
+        return picture
 
 
 def parse_request(parts: list[bytes]) -> Request:
@@ -223,6 +231,8 @@ def _only(header: Header, known: tuple[str, ...]) -> None:
 
 
 def _header(part: bytes) -> Header:
+    if len(part) > _HEADER_BYTES:
+        raise WireError(f"the header has {len(part)} bytes, {_HEADER_BYTES} are allowed")
     try:
         header = json.loads(part)
     except (ValueError, RecursionError) as error:

@@ -1,8 +1,10 @@
 """The whole pipeline on a real pack: it finds places, it never raises, it says no where it should."""
 
 import csv
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +16,10 @@ from threadpoolctl import ThreadpoolController
 
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status, Vertical
+from onboard.blas import one_blas_thread
 from onboard.cli_localize import ALTITUDE_SIGMA
 from onboard.clock import Clock
+from onboard.features import detect
 from onboard.geodesy import distance_m, ecef_from_geodetic, unit_from_latlon
 from onboard.images import read_image
 from onboard.judgement import judge
@@ -194,6 +198,51 @@ def test_deadline(localizer: Localizer, blue_marble: Path) -> None:
     frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
     fix = localizer.localize(frame, deadline_ms=1.0)
     assert fix.status is Status.TIMEOUT and nothing_known(fix)
+
+
+def test_a_deadline_holds_while_others_are_served(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    with localizer._looking(Clock(None)):  # another caller's frame
+        started = time.monotonic()
+        fix = localizer.localize(frame, deadline_ms=50.0)
+        assert 0.04 < time.monotonic() - started < 5
+    assert fix.status is Status.TIMEOUT and "50 ms" in fix.reason and nothing_known(fix)
+    assert localizer.localize(frame, deadline_ms=1e300), "and the next frame is served, whatever its deadline"
+
+
+def test_the_describers_are_not_asked_past_the_deadline(
+    localizer: Localizer, blue_marble: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+
+    def slow(*asked: Any) -> list[cv2.KeyPoint]:
+        time.sleep(1.0)
+        return detect(*asked)
+
+    def never(*asked: Any) -> None:
+        raise AssertionError("asked in vain")
+
+    monkeypatch.setattr("onboard.features.detect", slow)
+    monkeypatch.setattr(localizer.describer, "describe", never, raising=False)
+    fix = localizer.localize(frame, deadline_ms=900.0)
+    assert fix.status is Status.TIMEOUT, fix.reason
+
+
+def test_blas_gets_its_threads_back_from_the_last_of_several() -> None:
+    limit, blas = one_blas_thread(), ThreadpoolController().select(threading_layer="pthreads")
+
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in blas.info()}
+
+    with blas.limit(limits=2):
+        first, second = limit.held(), limit.held()
+        for held in (first, second):
+            held.__enter__()
+            assert threads() == {1}
+        first.__exit__(None, None, None)
+        assert threads() == {1}, "the second still works"
+        second.__exit__(None, None, None)
+        assert threads() == {2}
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

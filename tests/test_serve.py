@@ -18,6 +18,7 @@ from onboard import wire
 from onboard.cli import main
 from onboard.errors import INTERNAL_ERROR, WireError
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
+from onboard.images import jpeg_size
 from onboard.server import QUEUE, Server
 
 FRAME = np.arange(24 * 32 * 3, dtype=np.uint8).reshape(24, 32, 3)
@@ -148,7 +149,7 @@ def _frame(**changes):
     [
         ([b""], "0 parts", None),  # what a REQ sends before its message, and no message
         ([b"\xff\xfe{"], "no JSON", None),
-        ([b"[" * 100_000], "no JSON", None),
+        ([b"[" * 60_000], "no JSON", None),
         ([b"[1]"], "must be a JSON object", None),
         ([b"{}"], "nadir: this server speaks protocol 1, not None", None),
         (_frame(nadir=2), "protocol 1, not 2", 5),
@@ -175,6 +176,7 @@ def _frame(**changes):
         (_frame(prior=[1, 2, 3]), "prior: must have lat_deg, lon_deg, sigma_m", 5),
         (_frame(deadline_ms="soon"), "deadline_ms: 'soon' is no number", 5),
         (_frame(timestamp_ns=1.5), "timestamp_ns: must be a whole number", 5),
+        ([b'{"nadir": 1, "kind": "' + b"x" * 70_000 + b'", "seq": 6}'], "65536 are allowed", None),
         ([wire.health_message(6)[0], b"x"], "health takes no payload", 6),
         ([b'{"nadir": 1, "kind": "health", "seq": 6, "verbose": true}'], "unknown key verbose; known here: none", 6),
     ],
@@ -253,6 +255,32 @@ def test_a_frame_whose_deadline_passed_in_the_queue_is_not_solved(served):
     late = client.reply()
     assert (late["seq"], late["status"], late["timestamp_ns"]) == (1, "TIMEOUT", 5) and "20 ms" in late["reason"]
     assert len(recorder.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "picture, says",
+    [
+        (cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes(), "no JPEG"),
+        (b"\xff\xd8\xff", "no JPEG"),
+        (b"\xff\xd8" + b"\xff" * 50, "no JPEG"),
+        (b"\xff\xd8\xff\xe0\x00\x00" * 20, "no JPEG"),
+        # 900 million pixels in 3 kB: the size of a small picture, overwritten.
+        (cv2.imencode(".jpg", np.zeros((64, 64), np.uint8))[1].tobytes().replace(b"\0\x40\0\x40", b"\x75\x30" * 2, 1),
+         "30000x30000"),
+    ],
+)  # fmt: skip
+def test_a_payload_that_would_burst_is_refused_unread(served, picture, says):
+    server, recorder = served
+    reply = Client(server).ask(wire.frame_message(1, picture))
+    assert reply["status"] == "BAD_FRAME" and says in reply["reason"] and not recorder.asked
+
+
+def test_the_size_of_a_jpeg_is_read_from_its_header():
+    for shape in ((64, 100), (33, 17, 3)):
+        for flags in ([], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 2]):
+            data = cv2.imencode(".jpg", np.zeros(shape, np.uint8), flags)[1].tobytes()
+            assert jpeg_size(data) == shape[:2]
+            assert jpeg_size(data[:2] + b"\xff\xe1\x00\x06data\xff" + data[2:]) == shape[:2]
 
 
 def test_stopping_answers_the_frame_in_hand_and_drops_the_others():
