@@ -95,8 +95,8 @@ def run_campaign_verb(arguments: argparse.Namespace) -> int:
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    pack = pack_of(arguments.pack)
     scenario = _scenario(arguments, options, mission, mosaic)
+    pack = pack_of(arguments.pack, mission)
     config = configuration(scenario, arguments.mosaic, pack_identity(pack))
     sensors = AttitudeSensors(options.get("vertical_sigma_deg"), options.get("attitude_sigma_deg"))
     config |= {name: sigma for name, sigma in vars(sensors).items() if sigma is not None}

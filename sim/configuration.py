@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.acceptance import UNCALIBRATED, Acceptance
 from onboard.errors import PackError
-from onboard.mission import mission_yaml
+from onboard.mission import Mission, mission_yaml
 from onboard.pack import MANIFEST, default_pack, open_pack
 from sim.scenario import Scenario
 
@@ -32,21 +32,32 @@ def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any])
             "matrix": camera.matrix.tolist(),
             "model": camera.model,
             "distortion": list(camera.distortion),
-            "mask_sha256": None if camera.mask is None else _sha256_of(camera.mask),
+            "mask_sha256": None if camera.mask is None else _mask_sha256(camera.mask),
         },
-        "mosaics": [{"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in mosaics],
+        "mosaics": [file_identity(path) for path in mosaics],
         "pack": pack,
         "settings": scenario.settings(),
         "versions": {name: version(name) for name in _PACKAGES},
     }
 
 
-def pack_of(named: Path | None) -> Path:
-    """The pack to fly, opened once: better refused here than in every worker."""
+def pack_of(named: Path | None, mission: Mission) -> Path:
+    """The pack to fly, opened once: better refused here than in every worker. Raises PackError, also where it is
+    another mission's."""
     pack = Path(named or default_pack()).absolute()
-    if Acceptance.from_plain(open_pack(pack).manifest.get("recognition", {})).nothing:
+    opened = open_pack(pack)
+    if opened.mission.name != mission.name:
+        raise PackError(
+            f"{pack}: is of mission {opened.mission.name!r}, not {mission.name!r}; name that one's with --pack"
+        )
+    if Acceptance.from_plain(opened.manifest.get("recognition", {})).nothing:
         raise PackError(f"{pack}: {UNCALIBRATED}")
     return pack
+
+
+def file_identity(path: Path) -> dict[str, Any]:
+    """Which file it is, for `configuration`."""
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)}
 
 
 def pack_identity(pack: Path) -> dict[str, Any]:
@@ -54,7 +65,7 @@ def pack_identity(pack: Path) -> dict[str, Any]:
     return {"name": pack.name, "manifest_sha256": _sha256(pack / MANIFEST)}
 
 
-def _sha256_of(mask: NDArray[np.bool_]) -> str:
+def _mask_sha256(mask: NDArray[np.bool_]) -> str:
     return hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
 
 

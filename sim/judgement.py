@@ -8,7 +8,15 @@ import numpy as np
 from onboard.acceptance import Acceptance
 from onboard.evidence import Evidence
 from onboard.fix import Fix, Status
-from onboard.geodesy import Array, distance_m, ecef_from_ned, geodetic_from_ecef
+from onboard.geodesy import (
+    Array,
+    distance_m,
+    ecef_from_ned,
+    geodetic_from_ecef,
+    intersect_ellipsoid,
+    latlon_from_unit,
+)
+from onboard.pose import matrix_from_quat
 from sim.attitude import quat_wxyz
 from sim.renderer import Observation
 from sim.scenario import Shot, utc_text
@@ -21,11 +29,13 @@ Record = dict[str, Any]
 class BestPlace:
     """The place that came nearest to being the fix, whether it became it or not. score: weight of the landmarks
     recognised, 0 where there was none; false_fix_probability: as the pack is calibrated, what a fix would have stated;
-    position_ecef_m (3,) of the camera, None without a pose."""
+    position_ecef_m (3,) of the camera, None without a pose that agrees with what was told; aim_unit (3,): direction of
+    the ground that the camera's axis meets, latitude at face value, None where nothing was recognised."""
 
     score: float
     false_fix_probability: float
     position_ecef_m: Array | None
+    aim_unit: Array | None = None
 
     @classmethod
     def of(cls, evidence: Evidence, acceptance: Acceptance) -> "BestPlace":
@@ -34,7 +44,22 @@ class BestPlace:
             return cls(0.0, 1.0, None)
         best = evidence.recognitions[0]
         position = None if best.pose is None else best.pose.position_ecef_m
-        return cls(best.weight, acceptance.false_fix_probability(best.weight), position)
+        aim = best.placement.unit if best.recognised else None
+        return cls(best.weight, acceptance.false_fix_probability(best.weight), position, aim)
+
+    def error_m(self, truth: Record) -> float | None:
+        """How far it is from the true one along the ground: of the nadir points; where no pose agrees with what was
+        told, of the aims. None where there is no place, or no truth."""
+        if truth["position_ecef_m"] is None:
+            return None
+        if self.position_ecef_m is not None:
+            lat, lon, _ = geodetic_from_ecef(self.position_ecef_m)
+            return _finite(float(distance_m(lat, lon, truth["lat_deg"], truth["lon_deg"])))
+        if self.aim_unit is None:
+            return None
+        axis = matrix_from_quat(np.array(truth["quat_ecef_from_cam_wxyz"]))[:, 2]
+        lat, lon, _ = geodetic_from_ecef(intersect_ellipsoid(truth["position_ecef_m"], axis))
+        return _finite(float(distance_m(*latlon_from_unit(self.aim_unit), lat, lon)))
 
 
 def truth_record(shot: Shot, seen: Observation, outline_lonlat_deg: Array) -> Record:
@@ -86,7 +111,7 @@ def fix_record(truth: Record, fix: Fix, latency_ms: float, render_ms: float, bes
         record |= {
             "best_score": round(best.score, 3),
             "best_probability": best.false_fix_probability,
-            "best_error_m": _off_m(best.position_ecef_m, truth),
+            "best_error_m": best.error_m(truth),
         }
     if fix.status is not Status.FIX:
         return record
@@ -107,14 +132,6 @@ def fix_record(truth: Record, fix: Fix, latency_ms: float, render_ms: float, bes
         "sigma_neu_m": [_finite(value) for value in sigma],
         "normalised_error2": _finite(_normalised(offset, covariance)),
     }
-
-
-def _off_m(position_ecef_m: Array | None, truth: Record) -> float | None:
-    """How far from the true nadir point a position's is, along the ground; None where either is missing."""
-    if position_ecef_m is None or truth["lat_deg"] is None:
-        return None
-    lat, lon, _ = geodetic_from_ecef(position_ecef_m)
-    return _finite(float(distance_m(lat, lon, truth["lat_deg"], truth["lon_deg"])))
 
 
 def _normalised(offset_m: Array, covariance_m2: Array) -> float:

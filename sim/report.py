@@ -42,7 +42,8 @@ def write_report(
         title=html.escape(f"{scenario.mission.name}: campaign {scenario.name!r}"),
         period=f"{len(truths)} simulated frames, {times[0]} to {times[-1]} UTC, seed {scenario.seed}",
         big=_big(statistics),
-        description=html.escape(scenario.description + _told(config)),
+        description=html.escape(scenario.description),
+        known=_known(config),
         right_within=html.escape(statistics["right_within"]),
         table=_table(statistics),
         wrong_note=_wrong_note(statistics),
@@ -64,11 +65,19 @@ def write_report(
     write_whole(out / "report.html", page)
 
 
-def _told(config: Record) -> str:
-    """What the runtime was told with every frame beside the altitude."""
+def _known(config: Record) -> str:
+    """What the runtime knew of every frame beside its pixels."""
     sensors = {"vertical_sigma_deg": "the vertical", "attitude_sigma_deg": "the attitude"}
     told = [f"{name} to {config[key]:g}°" for key, name in sensors.items() if key in config]
-    return f" Told with every frame: {' and '.join(told)}, 1-sigma." if told else ""
+    if told:
+        return (
+            "Every frame was searched knowing the camera, the mission's altitude range and, as sensors would tell, "
+            f"{' and '.join(told)} (1-sigma); no position and no time."
+        )
+    return (
+        "Every frame was searched with no prior position, attitude or time: only the camera and the mission's altitude "
+        "range were known."
+    )
 
 
 def _big(statistics: Record) -> str:

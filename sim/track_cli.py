@@ -52,12 +52,12 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    pack = pack_of(arguments.pack)
     start = None if arguments.start is None else utc_time(arguments.start)
     scenario = draw_orbits(
         mission, arguments.orbits, arguments.revolutions, arguments.every_s, arguments.seed, start, arguments.clouds,
         pointing_of(arguments),
     )  # fmt: skip
+    pack = pack_of(arguments.pack, mission)
     config = configuration(scenario, arguments.mosaic, pack_identity(pack)) | {
         "command": "track",
         "mirrored": arguments.mirrored,

@@ -15,6 +15,8 @@ from onboard.camera import Camera
 from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_nadir_camera
 from onboard.images import read_image
 from onboard.localizer import Localizer
+from sim.campaign import claim
+from sim.configuration import file_identity
 from sim.earth_frames import sun_ecef
 from sim.errors import SimError
 from sim.look import draw_look
@@ -24,7 +26,7 @@ from sim.season import season_of
 from sim.texture import Mosaic
 from sim.validation_comparison import compare
 from sim.validation_measures import Gauge, Truth
-from sim.validation_photographs import Photograph, headings_deg, read_photographs
+from sim.validation_photographs import Photograph, headings_deg, read_photographs, table_of
 from sim.validation_sheet import draw_sheet
 
 # Cloud cover drawn for a label; any other label leaves the weather to chance.
@@ -43,16 +45,13 @@ def validate(
     """Measure every photograph and its simulated twin; write real.jsonl, simulated.jsonl, frames/, comparison.json and
     sheet.png to ``out``. A rerun completes what is there.
 
-    config: all that the result depends on, as JSON; a directory made with another one is refused (SimError).
+    config: all that the result depends on beside the photographs, as JSON; a directory made with another one, or of
+    other photographs, is refused (SimError).
     Returns the comparison (`validation_comparison.compare`).
     """
     photographs = read_photographs(frames)
-    (out / "frames").mkdir(parents=True, exist_ok=True)
-    text = json.dumps(config, indent=1) + "\n"
-    claimed = out / "config.json"
-    if claimed.exists() and claimed.read_text(encoding="utf-8") != text:
-        raise SimError(f"{out}: holds another validation (see its config.json); name another --out, or remove it")
-    write_whole(claimed, text)
+    files = [table_of(frames), *(photo.path for photo in photographs)]
+    claim(out, config | {"photographs": [file_identity(path) for path in files]})
     gauge = Gauge(localizer)
     real = _measure_real(photographs, gauge, out)
     simulated = _measure_simulated(photographs, real, mosaic, gauge, out, seed)

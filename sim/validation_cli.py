@@ -24,15 +24,16 @@ def add_validate(actions: argparse._SubParsersAction) -> None:
 def run_validate(arguments: argparse.Namespace) -> int:
     from onboard.localizer import Localizer
     from onboard.pack import default_pack
+    from sim.configuration import file_identity, pack_identity
     from sim.validation import validate
     from sim.validation_comparison import table
 
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    pack = arguments.pack or default_pack()
+    pack = Path(arguments.pack or default_pack()).absolute()
     config = {
-        "frames": str(arguments.frames),
-        "mosaics": [{"file": path.name, "bytes": path.stat().st_size} for path in arguments.mosaic],
-        "pack": str(pack),
+        "command": "validate",
+        "mosaics": [file_identity(path) for path in arguments.mosaic],
+        "pack": pack_identity(pack),
         "seed": arguments.seed,
     }
     comparison = validate(arguments.frames, mosaic, Localizer(pack), arguments.out, config, arguments.seed)

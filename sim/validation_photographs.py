@@ -26,12 +26,17 @@ class Photograph:
     label: str
 
 
+def table_of(named: Path) -> Path:
+    """The frames.csv of a folder, or the file itself."""
+    return named / "frames.csv" if named.is_dir() else named
+
+
 def read_photographs(table: Path) -> list[Photograph]:
     """The photographs of a frames.csv (columns COLUMNS, others are passed over), pictures beside it.
 
     Raises SimError naming the line and column that is wrong, or the picture that is missing.
     """
-    path = table / "frames.csv" if table.is_dir() else table
+    path = table_of(table)
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))

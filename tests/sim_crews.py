@@ -51,7 +51,7 @@ class CheatingLocalizer:
         evidence.fix = self._fix(frame, timestamp_ns, altitude_m)
         if evidence.fix.status is Status.FIX:
             pose = Pose(evidence.fix.position_ecef_m, np.eye(3), np.eye(6))
-            evidence.recognitions = [SimpleNamespace(pose=pose, weight=20.0)]
+            evidence.recognitions = [SimpleNamespace(pose=pose, weight=20.0, recognised=0)]
         return evidence
 
     def _fix(self, frame, timestamp_ns, altitude_m):

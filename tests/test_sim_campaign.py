@@ -287,6 +287,7 @@ def test_a_camera_that_never_sees_the_earth_is_named(tmp_path):
         (["--mission", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--mosaic", "nowhere.tif"], "nowhere.tif: no such file"),
         (["--pack", "nowhere"], "nowhere"),
+        ([], "is of mission 'iss-405km', not 'test-600km'; name that one's with --pack"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, capsys, arguments, message):

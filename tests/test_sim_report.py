@@ -29,7 +29,7 @@ def test_it_needs_nothing_but_itself(page):
     assert "http://" not in re.sub(r"base64,[^\"]*", "", page) and "https://" not in re.sub(r"base64,[^\"]*", "", page)
     assert "$" not in re.sub(r"base64,[^\"]*", "", page)
     assert "a &lt;b&gt; &amp; c" in page
-    assert "Told with every frame: the vertical to 0.1°, 1-sigma." in page
+    assert "as sensors would tell, the vertical to 0.1° (1-sigma)" in page
 
 
 def test_a_wrong_fix_is_in_red_and_its_frame_is_first(page):

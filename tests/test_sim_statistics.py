@@ -1,14 +1,27 @@
 """Statistics on constructed fixes: what is wrong must be counted wrong."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy import stats
 
 from onboard.camera import Camera
+from onboard.fix import Status, no_fix
+from onboard.geodesy import (
+    destination,
+    distance_m,
+    ecef_from_geodetic,
+    ecef_from_nadir_camera,
+    geodetic_from_ecef,
+    intersect_ellipsoid,
+    unit_from_latlon,
+)
+from onboard.pose import quat_from_matrix
 from sim.breakdown import BREAKDOWNS, bin_of
 from sim.consistency import consistency
 from sim.first_fix import first_fixes
 from sim.footprint import swath_m
+from sim.judgement import BestPlace, fix_record
 from sim.proportion import at_most, wilson_interval
 from sim.reliability import reliability
 from sim.statistics import campaign_statistics, classes_of, outcome, right_within_m
@@ -142,6 +155,27 @@ def test_only_frames_whose_best_place_is_wrong_tell_of_false_fixes():
     assert report["groups"]["dark"]["searched"] == 0
     assert reliability(truths[:1], fixes[:1], 25e3) is None
     assert reliability(truths, [_fix(status="LOST")] * 4, 25e3) is None
+
+
+@pytest.mark.parametrize("off_m", [0.0, 300e3])
+def test_a_place_without_a_pose_is_told_by_where_it_looks(off_m):
+    """A right place seen from a height that contradicts what was told is not a wrong place."""
+    rotation = ecef_from_nadir_camera(40.0, 10.0, 30.0) @ cv2.Rodrigues(np.array([0.1, 0.0, 0.0]))[0]
+    position = ecef_from_geodetic(40.0, 10.0, 500e3)
+    truth = _truth(
+        lon_deg=10.0, position_ecef_m=position.tolist(), quat_ecef_from_cam_wxyz=quat_from_matrix(rotation).tolist()
+    ) | {"lat_deg": 40.0}
+    lat, lon, _ = geodetic_from_ecef(intersect_ellipsoid(position, rotation[:, 2]))
+    assert 40e3 < distance_m(lat, lon, 40.0, 10.0) < 60e3
+    aim = unit_from_latlon(*destination(lat, lon, 70.0, off_m))
+    refused = no_fix(Status.NO_MATCH, "contradicts what was told")
+
+    def error_m(truth, best):
+        return fix_record(truth, refused, 1.0, 1.0, best)["best_error_m"]
+
+    assert error_m(truth, BestPlace(40.0, 1e-9, None, aim)) == pytest.approx(off_m, abs=1.0)
+    assert error_m(truth, BestPlace(0.0, 1.0, None)) is None
+    assert error_m({**truth, "position_ecef_m": None}, BestPlace(40.0, 1e-9, None, aim)) is None
 
 
 def test_the_time_to_the_first_fix_counts_right_ones_only_and_orbits_without():

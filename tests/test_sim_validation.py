@@ -159,8 +159,12 @@ def test_photographs_are_rendered_again_and_a_rerun_completes(shared, tmp_path):
     log = out / "simulated.jsonl"
     log.write_text("".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[:1]), encoding="utf-8")
     assert validate(frames, Mosaic(mosaic), localizer, out, {"seed": 0}) == first
-    with pytest.raises(SimError, match="another validation"):
+    with pytest.raises(SimError, match=r"another campaign \(different: seed\)"):
         validate(frames, Mosaic(mosaic), localizer, out, {"seed": 1}, seed=1)
+    table = (frames / "frames.csv").read_text(encoding="utf-8")
+    (frames / "frames.csv").write_text(table.replace("land_clear", "ocean"), encoding="utf-8")
+    with pytest.raises(SimError, match=r"another campaign \(different: photographs\)"):
+        validate(frames, Mosaic(mosaic), localizer, out, {"seed": 0})
 
 
 def test_the_verb_names_what_is_missing(tmp_path, capsys):
