@@ -103,9 +103,10 @@ class Camera:
             return self
         sx, sy = width / self.width, height / self.height
         if abs(sx / sy - 1) > 0.01:
+            turned = abs(width * self.width / (height * self.height) - 1) <= 0.01
             raise CameraError(
                 f"a {width}x{height} frame cannot come from camera {self.name} of {self.width}x{self.height}: "
-                "the aspect ratios differ (is it cropped?)"
+                f"the aspect ratios differ (is it {'turned by a quarter' if turned else 'cropped'}?)"
             )
         mask = None
         if self.mask is not None:

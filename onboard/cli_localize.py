@@ -11,9 +11,10 @@ from onboard.camera_files import load_camera
 from onboard.errors import ImageError, UsageError
 from onboard.explain_drawing import Picture
 from onboard.explain_page import Page
-from onboard.fix import Fix, Prior, Status, Vertical
+from onboard.fix import Fix, Prior, Status, Vertical, no_fix
 from onboard.images import image_paths, read_image
 from onboard.localizer import Localizer
+from onboard.mission import Mission
 from onboard.pack import default_pack
 from onboard.plugins import service
 
@@ -88,6 +89,7 @@ def _prior(near: list[float] | None) -> Prior | None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Exit code 1 if an image could not be read."""
     if arguments.mosaic and not arguments.explain:
         raise UsageError("--mosaic draws the map of an explanation: add --explain DIR")
     _require_tilt(arguments)
@@ -98,28 +100,38 @@ def run(arguments: argparse.Namespace) -> int:
     altitude_m = None
     if arguments.altitude_km is not None:
         altitude_m = (arguments.altitude_km * 1e3, ALTITUDE_SIGMA * arguments.altitude_km * 1e3)
+        _warn_of_altitude(*altitude_m, localizer.mission)
     vertical = _vertical(arguments, localizer.mission.pointing_sigma_deg)
     page = _page(arguments, localizer) if arguments.explain else None
-    failures = 0
+    unread = False
     progress = Progress(len(paths))
     for number, path in enumerate(paths):
         progress.show(number)
         try:
             frame = read_image(path)
         except ImageError as error:
-            progress.clear()
-            print(f"nadir: {error}", file=sys.stderr)
-            failures += 1
-            continue
-        evidence = localizer.examine(frame, altitude_m=altitude_m, vertical=vertical, prior=prior)
-        fix = evidence.fix
-        if page is not None:
-            page.write(path, frame, evidence)
+            unread = True
+            fix = no_fix(Status.BAD_FRAME, str(error).removeprefix(f"{path}: "))
+        else:
+            evidence = localizer.examine(frame, altitude_m=altitude_m, vertical=vertical, prior=prior)
+            fix = evidence.fix
+            if page is not None:
+                page.write(path, frame, evidence)
         progress.clear()
         print(json.dumps(as_json(path, fix)) if arguments.json else as_text(path, fix), flush=True)
-    if failures:
-        raise ImageError(f"{failures} of {len(paths)} images could not be read")
-    return 0
+    return 1 if unread else 0
+
+
+def _warn_of_altitude(altitude_m: float, sigma_m: float, mission: Mission) -> None:
+    """Note an altitude that the mission does not fly: it may be meant, more often pack or camera are another's."""
+    low, high = mission.orbit.altitude_m
+    if not low - sigma_m <= altitude_m <= high + sigma_m:
+        flies = f"{low / 1e3:g} to {high / 1e3:g} km"
+        print(
+            f"nadir: note: mission {mission.name} flies at {flies}, --altitude-km is {altitude_m / 1e3:g}: are pack "
+            "and camera those of the picture?",
+            file=sys.stderr,
+        )
 
 
 def _page(arguments: argparse.Namespace, localizer: Localizer) -> Page:

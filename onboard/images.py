@@ -21,17 +21,23 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise ImageError(f"{path}: {error.strerror}") from error
     picture = decoded(data)
     if picture is None:
-        raise ImageError(f"{path}: is not an image that OpenCV can read")
+        raise ImageError(f"{path}: is not an image of 8 or 16 bits that OpenCV can read")
     return picture
 
 
 def decoded(data: bytes) -> NDArray[np.uint8] | None:
-    """An RGB uint8 frame (H, W, 3) from the bytes of an image file; None when they are none."""
+    """An RGB uint8 frame (H, W, 3) from the bytes of an image file; None when they are none. Of 16 bits those are
+    taken that a sensor's converter of 10, 12, 14 or 16 bits fills."""
     # Frames are taken as the sensor read them: an EXIF orientation would turn them against their camera file.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-        return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        if picture is not None and picture.dtype == np.uint16:
+            bits = next(bits for bits in (10, 12, 14, 16) if picture.max() < 1 << bits)
+            picture = (picture >> (bits - 8)).astype(np.uint8)
+        if picture is None or picture.dtype != np.uint8:
+            return None
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     except cv2.error:  # a header that promises gigapixels, or more of them than memory holds
         return None
 

@@ -52,6 +52,8 @@ def test_resizing_is_half_pixel_exact() -> None:
 
 
 def test_other_aspect_ratios_are_refused() -> None:
+    with pytest.raises(CameraError, match="turned by a quarter"):
+        Camera(640, 480, 500, 500, 319.5, 239.5).scaled_to(480, 640)
     with pytest.raises(CameraError, match="aspect"):
         PLAIN.scaled_to(640, 400)
 

@@ -10,7 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from onboard.camera import Camera
+from onboard.camera_files import load_camera, save_camera
 from onboard.cli import main
+from onboard.errors import ImageError
+from onboard.images import read_image
 from onboard.localizer import Localizer
 from tests.look import look
 
@@ -67,9 +71,45 @@ def test_text_and_standard_input(pack: Path, photos: Path) -> None:
 def test_one_bad_image_does_not_stop_the_others(pack: Path, photos: Path, capsys: pytest.CaptureFixture) -> None:
     (photos.parent / "text.png").write_text("no picture")
     names = [str(photos.parent / "text.png"), str(photos / "a.png"), str(photos / "gone.png")]
-    assert main(["localize", "--json", "--pack", str(pack), *names]) != 0
-    told = capsys.readouterr()
-    assert len(told.out.splitlines()) == 1 and "text.png" in told.err and "gone.png" in told.err
+    assert main(["localize", "--json", "--pack", str(pack), *names]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["image"], line["status"]) for line in told] == list(zip(names, ["BAD_FRAME", "FIX", "BAD_FRAME"]))
+    assert "is not an image" in told[0]["reason"] and "No such file" in told[2]["reason"]
+
+
+def test_an_altitude_that_the_mission_does_not_fly_is_noted(
+    pack: Path, photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for altitude_km, noted in ((710, False), (405, True)):
+        assert main(["localize", "--pack", str(pack), "--altitude-km", str(altitude_km), str(photos / "a.png")]) == 0
+        assert ("flies at" in capsys.readouterr().err) is noted
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_sensors_of_more_than_8_bits_are_read_as_bright_as_they_are(bits: int, tmp_path: Path) -> None:
+    ramp = np.linspace(0, (1 << bits) - 1, 48 * 64).reshape(48, 64).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "raw.png"), ramp)
+    grey = read_image(tmp_path / "raw.png")[..., 0]
+    assert grey.dtype == np.uint8 and grey.min() == 0 and grey.max() == 255 and 126 < grey.mean() < 129
+    cv2.imwrite(str(tmp_path / "float.tif"), ramp.astype(np.float32))
+    with pytest.raises(ImageError, match="8 or 16 bits"):
+        read_image(tmp_path / "float.tif")
+
+
+def test_a_mask_is_made_of_the_frames_that_can_be_read(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture
+) -> None:
+    for number in range(13):
+        frame = rng.integers(90, 200, (48, 64), dtype=np.uint8)
+        frame[:, :12] = 3  # a window's rim
+        cv2.imwrite(str(tmp_path / f"{number}.png"), frame)
+    (tmp_path / "5.png").write_bytes(b"cut")
+    save_camera(Camera(64, 48, 60.0, 60.0, 31.5, 23.5), tmp_path / "c.yaml")
+    call = ["camera", "mask", "--camera", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "o.yaml"), str(tmp_path)]
+    assert main(call) == 1
+    assert "5.png: is not an image" in capsys.readouterr().err
+    mask = load_camera(tmp_path / "o.yaml").mask
+    assert mask is not None and not mask[:, :12].any() and mask[:, 20:].all()
 
 
 @pytest.mark.parametrize(

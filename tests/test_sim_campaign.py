@@ -274,6 +274,7 @@ def test_a_camera_that_never_sees_the_earth_is_named(tmp_path):
         (["--vertical-sigma-deg", "0"], "--vertical-sigma-deg 0: must be above 0"),
         (["--scenario", "hard", "--vertical-sigma-deg", "1"], "--vertical-sigma-deg is for"),
         (["--workers", "0"], "at least one"),
+        (["--scheduler", "nope"], "must be an address such as"),
         (["--scenario", "moon"], "invalid choice: 'moon'"),
         (["--scenario", "land", "--frames", "0"], "must be positive"),
         (["--scenario", "orbits", "--orbits", "0"], "must be positive"),
