@@ -83,21 +83,30 @@ def ablate(
     bench: Bench,
     seconds: float,
     folder: Path,
+    sources: dict[str, Any],
     world: World,
     report: Callable[[dict[str, Any]], None],
 ) -> list[dict[str, Any]]:
     """Train every row for about ``seconds``, the closed form not counted, each in a folder of its own (a row that is
-    done is not repeated), and measure it. ``report`` gets each line as it is there."""
+    done is not repeated, one of other ``sources`` is refused), and measure it. ``report`` gets each line as it is
+    there. Raises TrainingError."""
     lines = []
     for row in table:
-        line = _measured(row, scenes, teacher, bench, seconds, folder / row.name.replace(" ", "-"), world)
+        line = _measured(row, scenes, teacher, bench, seconds, folder / row.name.replace(" ", "-"), sources, world)
         report(line)
         lines.append(line)
     return lines
 
 
 def _measured(
-    row: Row, scenes: Scenes, teacher: Teacher | None, bench: Bench, seconds: float, folder: Path, world: World
+    row: Row,
+    scenes: Scenes,
+    teacher: Teacher | None,
+    bench: Bench,
+    seconds: float,
+    folder: Path,
+    sources: dict[str, Any],
+    world: World,
 ) -> dict[str, Any]:
     placed = replace(scenes, settings=replace(scenes.settings, turns=row.network.turns))
     needed = teacher if row.student.regression or row.student.relational else None
@@ -113,7 +122,7 @@ def _measured(
     run = RunSettings(placed.settings.seed, steps, RATE, warmup=max(1, steps // 20))
     student = made()
     began = time.monotonic()
-    fit(student, run, {"network": asdict(row.network), "student": asdict(row.student)}, folder, world)
+    fit(student, run, {"network": asdict(row.network), "student": asdict(row.student), **sources}, folder, world)
     trained = time.monotonic() - began
     student.finish()
     parameters, operations = cost(student.network, row.network.size)

@@ -1,13 +1,11 @@
-"""What the verbs of ``nadir export`` share: the Earth in memory, progress, the record of the arguments."""
+"""What the verbs of ``nadir export`` share: the Earth in memory, files to write, the record of the arguments."""
 
 import argparse
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from export.progress import Bar
+from onboard.arguments import whole
 from onboard.plugins import service
 
 
@@ -15,8 +13,10 @@ def earth_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif")
     parser.add_argument("--month", type=Path, nargs="*", default=[], metavar="PICTURE",
                         help="the whole Earth in another season, equirectangular, for looks")  # fmt: skip
-    parser.add_argument("--earth-px", type=int, default=16200, help="columns kept in memory (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--earth-px", type=whole(360), default=16200, help="columns kept in memory (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=whole(0), default=0)
 
 
 def studio(arguments: argparse.Namespace, span_m: float, size: int) -> Any:
@@ -25,10 +25,8 @@ def studio(arguments: argparse.Namespace, span_m: float, size: int) -> Any:
     from export.looks import Studio
     from export.noise import Noise
 
-    with bar("reading the mosaic", 1) as shown:
-        earth = load_earth(
-            service("mosaic")(*arguments.mosaic), arguments.earth_px, tuple(arguments.month), updating(shown)
-        )
+    with Bar("reading the mosaic", 1) as bar:
+        earth = load_earth(service("mosaic")(*arguments.mosaic), arguments.earth_px, tuple(arguments.month), bar.told)
     return Studio(earth, Noise(arguments.seed), span_m, size)
 
 
@@ -36,15 +34,10 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, str]:
     return {key: str(value) for key, value in vars(arguments).items() if key != "run"}
 
 
-def bar(stage: str, total: int) -> tqdm:
-    return tqdm(total=total, desc=stage, disable=not sys.stderr.isatty())
-
-
-def updating(shown: tqdm) -> Callable[[int, int], None]:
-    """A callback (done, total) that moves a bar."""
-
-    def show(done: int, total: int) -> None:
-        shown.total = total
-        shown.update(done - shown.n)
-
-    return show
+def output_file(text: str) -> Path:
+    """A converter to a file that can be written: its folder is made before the work, not found missing after it."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: is a directory, name a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -4,14 +4,16 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from export.cli_common import bar, earth_arguments, settings_of, studio, updating
+from export.cli_common import earth_arguments, output_file, settings_of, studio
 from export.json_file import write_json
+from export.progress import Bar
+from onboard.arguments import number, whole
 from onboard.camera_files import load_camera
 from onboard.encoder import Encoder, moves_m
 from onboard.errors import NadirError
@@ -36,11 +38,13 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--camera", type=Path, help="overrides the camera named in frames.csv (it may have a mask)")
     evaluate.add_argument("--earthloc", type=Path, nargs=2, metavar=("QUERIES", "DATABASE"),
                           help="folders in the layout of EarthLoc and AstroLoc, corners in the names")  # fmt: skip
-    evaluate.add_argument("--band", type=float, nargs=2, default=(-56.0, 56.0), metavar=("SOUTH", "NORTH"))
-    evaluate.add_argument("--spacing-km", type=float, default=100.0, help="of the cells searched (%(default)s)")
-    evaluate.add_argument("--looks", type=int, default=1000, help="simulated queries (default: %(default)s)")
-    evaluate.add_argument("--threads", type=int, default=2)
-    evaluate.add_argument("--out", type=Path, required=True, metavar="RECALL.json")
+    evaluate.add_argument("--band", type=number(-90, 90), nargs=2, default=(-56.0, 56.0), metavar=("SOUTH", "NORTH"))
+    evaluate.add_argument(
+        "--spacing-km", type=number(1, 5000), default=100.0, help="of the cells searched (%(default)s)"
+    )
+    evaluate.add_argument("--looks", type=whole(1), default=1000, help="simulated queries (default: %(default)s)")
+    evaluate.add_argument("--threads", type=whole(1), default=2)
+    evaluate.add_argument("--out", type=output_file, required=True, metavar="RECALL.json")
     evaluate.set_defaults(run=run_evaluate, extra="train")
 
 
@@ -63,11 +67,11 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     if arguments.vlad:
         encoders[VLAD] = _baseline(renderer, arguments.seed)
     looks, look_places = [], []
-    with bar("looks", arguments.looks) as shown:
+    with Bar("looks", arguments.looks) as bar:
         for picture, place in evaluate.simulated_queries(renderer, arguments.looks, arguments.seed):
             looks.append(picture)
             look_places.append(place)
-            shown.update()
+            bar.update()
     frame_places = [(frame.lat_deg, frame.lon_deg) for frame in frames]
     labels = [frame.label for frame in frames]
     report: dict[str, Any] = {"settings": settings_of(arguments), "models": {}}
@@ -75,14 +79,14 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     for name, encoder in encoders.items():
         entry: dict[str, Any] = {"bytes": encoder.bytes if name == VLAD else Path(name).stat().st_size}
         began = time.perf_counter()
-        with bar(f"cells of {Path(name).name}", 1) as shown:
-            table = build_cells(mosaic, encoder, tuple(arguments.band), arguments.spacing_km * 1e3, updating(shown))
+        with Bar(f"cells of {Path(name).name}", 1) as bar:
+            table = build_cells(mosaic, encoder, tuple(arguments.band), arguments.spacing_km * 1e3, bar.told)
         entry |= {"cells": len(table), "bytes_of_cells": table.codes.nbytes, "dim": encoder.dim, "turns": encoder.turns}
         entry["moves"] = len(moves_m(table.spacing_m, encoder.reach_m))
         entry["cells_s"] = round(time.perf_counter() - began, 1)
         began, spent = time.perf_counter(), time.process_time()
-        asked = tqdm(looks, f"looks by {Path(name).name}", disable=not sys.stderr.isatty())
-        codes = evaluate.encode_frames(encoder, asked, table.spacing_m)
+        with Bar(f"looks by {Path(name).name}", len(looks)) as bar:
+            codes = evaluate.encode_frames(encoder, _counted(looks, bar), table.spacing_m)
         entry["simulated_held_out"] = evaluate.recall(evaluate.hit_ranks(table, codes, look_places))
         entry["ms_per_frame"] = round((time.perf_counter() - began) / max(1, len(looks)) * 1e3, 1)
         entry["cpu_ms_per_frame"] = round((time.process_time() - spent) / max(1, len(looks)) * 1e3, 1)
@@ -91,9 +95,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         codes = evaluate.encode_frames(encoder, seen, table.spacing_m)
         entry["real"] = evaluate.by_label(evaluate.hit_ranks(table, codes, frame_places), labels)
         if photographs:
-            with bar(f"photographs for {Path(name).name}", sum(map(len, photographs))) as shown:
+            with Bar(f"photographs for {Path(name).name}", sum(map(len, photographs))) as bar:
                 entry["earthloc"] = evaluate.recall(
-                    evaluate.footprint_ranks(encoder, photographs[0], photographs[1], shown.update)
+                    evaluate.footprint_ranks(encoder, photographs[0], photographs[1], bar.update)
                 )
         report["models"][name] = entry
         print(json.dumps({name: entry}), file=sys.stderr)
@@ -105,6 +109,12 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     write_json(arguments.out, report)
     print(json.dumps(report))
     return 0
+
+
+def _counted(pictures: Iterable[Any], bar: Bar) -> Iterator[Any]:
+    for picture in pictures:
+        yield picture
+        bar.update()
 
 
 def _encoder(model: Path, threads: int) -> Any:
@@ -127,10 +137,10 @@ def _baseline(renderer: Any, seed: int) -> Any:
 
     rng = np.random.default_rng([seed, 3])
     views: list = []
-    with bar("views for the baseline", VLAD_VIEWS) as shown:
+    with Bar("views for the baseline", VLAD_VIEWS) as bar:
         while len(views) < VLAD_VIEWS:
             lat_deg, lon_deg = renderer.earth.draw_place(rng, (-62.0, 62.0), 0.15)
             if not held_out(lat_deg, lon_deg, renderer.span_m / 2):
                 views.append(renderer.map_picture(lat_deg, lon_deg).view(renderer.span_m, VLAD_SIZE))
-                shown.update()
+                bar.update()
     return VladEncoder(views, renderer.span_m, VLAD_SIZE, VLAD_DIM, seed)

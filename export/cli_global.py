@@ -11,6 +11,7 @@ import numpy as np
 
 from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
+from onboard.arguments import number, whole
 
 LOSSES = ("regression", "relational", "metric")
 
@@ -21,33 +22,42 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     teacher.add_argument("--recipe", choices=("astroloc", "cosplace"), default="astroloc")
     teacher.add_argument("--backbone", default="scratch", metavar="scratch|DIR",
                          help="convolutions from scratch, or a DINOv2 checkpoint of transformers")  # fmt: skip
-    teacher.add_argument("--size", type=int, default=224, help="pixels a side of the view (%(default)s)")
-    teacher.add_argument("--dim", type=int, default=2048, help="length of the code (%(default)s)")
-    teacher.add_argument("--turns", type=int, default=1,
+    teacher.add_argument("--size", type=whole(8), default=224, help="pixels a side of the view (%(default)s)")
+    teacher.add_argument("--dim", type=whole(1), default=2048, help="length of the code (%(default)s)")
+    teacher.add_argument("--turns", type=whole(1), default=1,
                          help="of a frame at search; 1 trains codes for any heading (%(default)s)")  # fmt: skip
-    teacher.add_argument("--salad", type=int, nargs=3, default=(64, 128, 256), metavar=("CLUSTERS", "DIM", "TOKEN"))
     teacher.add_argument(
-        "--batch", type=int, default=64, help="views a step; astroloc adds half as many, of other dates (%(default)s)"
+        "--salad", type=whole(1), nargs=3, default=(64, 128, 256), metavar=("CLUSTERS", "DIM", "TOKEN")
     )
-    teacher.add_argument("--clusters", type=int, default=50, help="of the map, astroloc (%(default)s)")
-    teacher.add_argument("--recluster", type=int, default=2000, help="every so many steps, astroloc (%(default)s)")
-    teacher.add_argument("--relevance", type=int, default=4000,
+    teacher.add_argument(
+        "--batch",
+        type=whole(8),
+        default=64,
+        help="views a step; astroloc adds half as many, of other dates (%(default)s)",
+    )
+    teacher.add_argument("--clusters", type=whole(1), default=50, help="of the map, astroloc (%(default)s)")
+    teacher.add_argument("--recluster", type=whole(1), default=2000, help="every so many steps, astroloc (%(default)s)")
+    teacher.add_argument("--relevance", type=whole(1), default=4000,
                          help="frames that say how often a cluster is drawn, astroloc (%(default)s)")  # fmt: skip
-    teacher.add_argument("--spacing-km", type=float, default=100.0, help="of the places clustered, or of the cells")
+    teacher.add_argument(
+        "--spacing-km", type=number(1, 5000), default=100.0, help="of the places clustered, or of the cells"
+    )
     teacher.set_defaults(run=run_teacher, extra="train")
 
     distill = actions.add_parser("distill", help="mosaic, and a teacher if there is one, to the student encoder.onnx")
     _training_arguments(distill, steps=10_000, rate=1e-3)
     _student_arguments(distill)
-    distill.add_argument("--whiten", type=float, default=0.5, help="power of the whitening, 0 to 1 (%(default)s)")
+    distill.add_argument(
+        "--whiten", type=number(0, 1), default=0.5, help="power of the whitening, 0 to 1 (%(default)s)"
+    )
     distill.set_defaults(run=run_distill, extra="train")
 
     ablate = actions.add_parser("ablate", help="what each part of the student's training is worth, as a table")
     _training_arguments(ablate, steps=None, rate=None)
     _student_arguments(ablate)
-    ablate.add_argument("--seconds", type=float, required=True, help="of training a row")
-    ablate.add_argument("--looks", type=int, default=500, help="simulated queries (%(default)s)")
-    ablate.add_argument("--spacing-km", type=float, default=100.0, help="of the cells searched (%(default)s)")
+    ablate.add_argument("--seconds", type=number(1), required=True, help="of training a row")
+    ablate.add_argument("--looks", type=whole(1), default=500, help="simulated queries (%(default)s)")
+    ablate.add_argument("--spacing-km", type=number(1, 5000), default=100.0, help="of the cells searched (%(default)s)")
     ablate.set_defaults(run=run_ablate, extra="train")
 
 
@@ -56,29 +66,31 @@ def _training_arguments(parser: argparse.ArgumentParser, steps: int | None, rate
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
     parser.add_argument("--photographs", type=Path, metavar="DIR",
                         help="frames.csv, footprints.csv or corners in the names: trained on too")  # fmt: skip
-    parser.add_argument("--span-km", type=float, default=280.0, help="ground seen by the network (%(default)s)")
-    parser.add_argument("--reach-km", type=float, default=12.5,
+    parser.add_argument(
+        "--span-km", type=number(1, 5000), default=280.0, help="ground seen by the network (%(default)s)"
+    )
+    parser.add_argument("--reach-km", type=number(0, 1000), default=12.5,
                         help="how far off its map's middle a frame may lie: the search sees to the rest (%(default)s)",
                         )  # fmt: skip
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
-    parser.add_argument("--threads", type=int, default=2, help="of the network on a CPU, and of the renderer")
+    parser.add_argument("--threads", type=whole(1), default=2, help="of the network on a CPU, and of the renderer")
     if steps is not None:
-        parser.add_argument("--steps", type=int, default=steps, help="(default: %(default)s)")
-        parser.add_argument("--rate", type=float, default=rate, help="of learning (default: %(default)s)")
-        parser.add_argument("--checkpoint-every", type=int, default=500, help="steps (default: %(default)s)")
+        parser.add_argument("--steps", type=whole(1), default=steps, help="(default: %(default)s)")
+        parser.add_argument("--rate", type=number(1e-9, 10), default=rate, help="of learning (default: %(default)s)")
+        parser.add_argument("--checkpoint-every", type=whole(1), default=500, help="steps (default: %(default)s)")
 
 
 def _student_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teacher", type=Path, metavar="TEACHER.pt")
-    parser.add_argument("--size", type=int, default=56, help="pixels a side of the view (%(default)s)")
-    parser.add_argument("--dim", type=int, default=256, help="length of the code (%(default)s)")
-    parser.add_argument("--turns", type=int, default=24, help="of a frame at search (%(default)s)")
-    parser.add_argument("--channels", type=int, default=32)
-    parser.add_argument("--blocks", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64, help="pairs of map and frame a step (%(default)s)")
-    parser.add_argument("--closed-form-pairs", type=int, default=16_000, help="of the start (%(default)s)")
+    parser.add_argument("--size", type=whole(8), default=56, help="pixels a side of the view (%(default)s)")
+    parser.add_argument("--dim", type=whole(1), default=256, help="length of the code (%(default)s)")
+    parser.add_argument("--turns", type=whole(1), default=24, help="of a frame at search (%(default)s)")
+    parser.add_argument("--channels", type=whole(1), default=32)
+    parser.add_argument("--blocks", type=whole(0), default=2)
+    parser.add_argument("--batch", type=whole(8), default=64, help="pairs of map and frame a step (%(default)s)")
+    parser.add_argument("--closed-form-pairs", type=whole(1), default=16_000, help="of the start (%(default)s)")
     for loss in LOSSES:
-        parser.add_argument(f"--{loss}", type=float, metavar="WEIGHT",
+        parser.add_argument(f"--{loss}", type=number(0), metavar="WEIGHT",
                             help="weight of this loss (1; those of teaching 0 without a teacher)")  # fmt: skip
 
 
@@ -162,7 +174,8 @@ def run_ablate(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         lines = ablate(
             rows(network, student, teacher is not None), scenes, teacher, bench, arguments.seconds, arguments.out,
-            world, lambda line: print(json.dumps(line), flush=True),
+            {"teacher": str(arguments.teacher), **_sources(arguments)}, world,
+            lambda line: print(json.dumps(line), flush=True),
         )  # fmt: skip
     write_json(
         arguments.out / "ablation.json", {"settings": settings_of(arguments), "cells": int(np.sum(land)), "rows": lines}

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from export.cli_common import bar
 from export.json_file import write_json
+from export.progress import Bar
+from onboard.arguments import number, whole
 
 # Of AdamW, for either network.
 RATE, WEIGHT_DECAY, WARMUP = 2e-3, 1e-3, 100
@@ -23,11 +24,15 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
         data.add_argument("--mosaic", type=Path, required=True, nargs="+", metavar="F.tif", help="what frames show")
         data.add_argument("--map", type=Path, nargs="+", metavar="F.tif", help="of another season (default: the same)")
         data.add_argument("--out", type=Path, required=True, metavar="DIR", help="of shards; resumed from them")
-        data.add_argument("--places", type=int, default=1000, help="frames are taken at (default: %(default)s)")
-        data.add_argument("--looks", type=int, default=4, help="frames at each (default: %(default)s)")
-        data.add_argument("--gsd-m", type=float, default=930.0, help="of the catalogue (default: %(default)s)")
-        data.add_argument("--altitude-km", type=float, default=405.0, help="of the frames (default: %(default)s)")
-        data.add_argument("--seed", type=int, default=0)
+        data.add_argument("--places", type=whole(1), default=1000, help="frames are taken at (default: %(default)s)")
+        data.add_argument("--looks", type=whole(1), default=4, help="frames at each (default: %(default)s)")
+        data.add_argument(
+            "--gsd-m", type=number(1, 50_000), default=930.0, help="of the catalogue (default: %(default)s)"
+        )
+        data.add_argument(
+            "--altitude-km", type=number(100, 50_000), default=405.0, help="of the frames (default: %(default)s)"
+        )
+        data.add_argument("--seed", type=whole(0), default=0)
 
     local = actions.add_parser("local", help="pairs to descriptor.onnx, the network that describes keypoints")
     local.add_argument("--pairs", type=Path, required=True, nargs="+", metavar="DIR", help="measured on the first's")
@@ -39,9 +44,9 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
         network.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it"
         )
-        network.add_argument("--steps", type=int, default=steps, help="of 512 pairs (default: %(default)s)")
-        network.add_argument("--threads", type=int, default=2)
-        network.add_argument("--seed", type=int, default=0)
+        network.add_argument("--steps", type=whole(1), default=steps, help="of 512 pairs (default: %(default)s)")
+        network.add_argument("--threads", type=whole(1), default=2)
+        network.add_argument("--seed", type=whole(0), default=0)
 
 
 def run_pairs(arguments: argparse.Namespace) -> int:
@@ -62,11 +67,11 @@ def _written(arguments: argparse.Namespace, write: Callable, what: str) -> int:
     earths = Earths(tuple(arguments.mosaic), tuple(arguments.map or arguments.mosaic))
     altitude_m = arguments.altitude_km * 1e3
     settings = LookSettings(arguments.gsd_m, altitude_m, arguments.places, arguments.looks, seed=arguments.seed)
-    with bar("places", arguments.places) as shown:
+    with Bar("places", arguments.places) as bar:
 
         def show(done: int, total: int, items: int) -> None:
-            shown.update(done - shown.n)
-            shown.set_postfix({what: items})
+            bar.set_postfix({what: items}, refresh=False)
+            bar.told(done, total)
 
         write(earths, settings, arguments.out, show)
     return 0

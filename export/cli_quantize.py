@@ -5,8 +5,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from export.cli_common import earth_arguments, settings_of, studio
+from export.cli_common import earth_arguments, output_file, settings_of, studio
 from export.json_file import write_json
+from onboard.arguments import whole
 from onboard.encoder import Encoder
 from onboard.patch_model import PATCHES_AT_ONCE
 
@@ -15,22 +16,22 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     quantize = actions.add_parser("quantize", help="encoder.onnx to INT8 (explicit Q/DQ)")
     earth_arguments(quantize)
     quantize.add_argument("--model", type=Path, required=True, metavar="ENCODER.onnx")
-    quantize.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
-    quantize.add_argument("--views", type=int, default=512, help="to calibrate on (default: %(default)s)")
+    quantize.add_argument("--out", type=output_file, required=True, metavar="INT8.onnx")
+    quantize.add_argument("--views", type=whole(1), default=512, help="to calibrate on (default: %(default)s)")
     quantize.set_defaults(run=run_quantize, extra="train")
 
     quantize_local = actions.add_parser("quantize-local", help="descriptor.onnx to INT8 (explicit Q/DQ), measured")
     quantize_local.add_argument("--model", type=Path, required=True, metavar="DESCRIPTOR.onnx")
     quantize_local.add_argument("--pairs", type=Path, required=True, metavar="DIR")
-    quantize_local.add_argument("--out", type=Path, required=True, metavar="INT8.onnx")
-    quantize_local.add_argument("--patches", type=int, default=4096, help="to calibrate on (default: %(default)s)")
-    quantize_local.add_argument("--seed", type=int, default=0)
+    quantize_local.add_argument("--out", type=output_file, required=True, metavar="INT8.onnx")
+    quantize_local.add_argument("--patches", type=whole(1), default=4096, help="to calibrate on (default: %(default)s)")
+    quantize_local.add_argument("--seed", type=whole(0), default=0)
     quantize_local.set_defaults(run=run_quantize_local, extra="train")
 
     engine = actions.add_parser("engine", help="a network to a TensorRT engine, on the device where it will run")
     engine.add_argument("--model", type=Path, required=True, metavar="NET.onnx")
     engine.add_argument(
-        "--batch", type=int, default=PATCHES_AT_ONCE, help="patches at once (%(default)s, as the runtime)"
+        "--batch", type=whole(1), default=PATCHES_AT_ONCE, help="patches at once (%(default)s, as the runtime)"
     )
     engine.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help="the pack's directory, or the one $NADIR_ENGINES names")  # fmt: skip

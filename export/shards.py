@@ -80,7 +80,10 @@ def _parts(folder: Path, name: str, kind: type[Kind]) -> list[Kind]:
                 f"{path}: damaged ({error}); remove it and its .done and rerun 'nadir export {_VERBS[kind]}'"
             ) from error
     if not parts:
-        raise ShardError(f"{folder}: holds no {name} {_VERBS[kind]}; make them with 'nadir export {_VERBS[kind]}'")
+        more = "; few places have none: ask for more --places" if name == HELD_OUT else ""
+        raise ShardError(
+            f"{folder}: holds no {name} {_VERBS[kind]}; make them with 'nadir export {_VERBS[kind]}'{more}"
+        )
     return parts
 
 

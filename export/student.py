@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
-from tqdm import tqdm
 
 from export.astroloc import apart, teacher_codes
 from export.discriminant import solve_head
@@ -20,6 +19,7 @@ from export.loss import multi_similarity
 from export.memory import Memory
 from export.network import Network, NetworkSettings, cost
 from export.parallel import World
+from export.progress import Bar
 from export.scenes import BEFORE, Pair, Scenes, pictures_of, views_of
 from export.teacher import Teacher
 from export.trainer import TrainingError
@@ -155,8 +155,10 @@ class Student:
     def _first_pairs(self, count: int) -> Iterator[list[Pair]]:
         """``count`` pairs, in batches, that no step shows."""
         batches = -(-count // self.settings.pairs)
-        for index in tqdm(range(batches), desc="pairs", unit="batch", disable=not self.world.leads or None):
-            yield self.scenes.pairs(BEFORE + index, range(self.settings.pairs))
+        with Bar("batches of first pairs", batches, shown=self.world.leads) as bar:
+            for index in range(batches):
+                yield self.scenes.pairs(BEFORE + index, range(self.settings.pairs))
+                bar.update()
 
 
 def turn_head(network: Network, own: Tensor, taught: Tensor) -> None:

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from export.json_file import write_json
 from export.parallel import World
+from export.progress import Bar
 from onboard.errors import NadirError
 
 LOG_EVERY = 20
@@ -86,7 +86,7 @@ def fit(recipe: Recipe, run: RunSettings, configuration: dict[str, Any], folder:
         write_json(folder / "settings.json", settings)
         if step == 0:
             _save(checkpoint, recipe, optimizer, 0, settings)
-    bar = tqdm(total=run.steps, initial=step, unit="step", disable=not world.leads or None)
+    bar = Bar("steps", run.steps, step, world.leads)
     log = _Log(folder / "log.jsonl", bar) if world.leads else None
     while step < run.steps:
         for group in optimizer.param_groups:
@@ -110,7 +110,7 @@ def fit(recipe: Recipe, run: RunSettings, configuration: dict[str, Any], folder:
 class _Log:
     """Means of the losses' parts, a JSON line every LOG_EVERY steps."""
 
-    def __init__(self, path: Path, bar: tqdm) -> None:
+    def __init__(self, path: Path, bar: Bar) -> None:
         self._path, self._bar, self._began = path, bar, time.monotonic()
         self._parts: list[dict[str, Tensor]] = []
 
@@ -125,7 +125,7 @@ class _Log:
         line = {"step": step, **means, "s": round(time.monotonic() - self._began, 1)}
         with self._path.open("a") as log:
             log.write(json.dumps(line) + "\n")
-        self._bar.set_postfix(means)
+        self._bar.set_postfix(means, refresh=False)
         self._parts = []
 
 

@@ -10,8 +10,8 @@ from index_builder.georeference import georeference
 from index_builder.mosaic import Mosaic
 from index_builder.progress import Stages
 from onboard.acceptance import UNCALIBRATED, Acceptance
+from onboard.arguments import number, whole
 from onboard.describer import PatchNetwork
-from onboard.errors import UsageError
 from onboard.mission import load_mission
 from onboard.orientation import OrientationNetwork
 from onboard.pack import default_network
@@ -25,33 +25,32 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     build.add_argument("--mission", required=True, type=Path)
     build.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif")
     build.add_argument("--out", required=True, type=Path, metavar="PACK")
-    build.add_argument("--budget-mb", type=float, help="MiB of the whole pack (default: the mission's)")
+    build.add_argument("--budget-mb", type=number(0.1), help="MiB of the whole pack (default: the mission's)")
     _add_frames(build, "--calibration-frames")
     build.add_argument("--network", metavar="NET.onnx|rootsift", help="describes landmarks (default: the packaged one)")
     build.add_argument(
         "--orientation", type=Path, metavar="NET.onnx", help="turns landmarks (default: the packaged one)"
     )
-    build.add_argument("--seed", type=int, default=0)
+    build.add_argument("--seed", type=whole(0), default=0)
     build.set_defaults(run=run_build)
 
     calibrate = actions.add_parser("calibrate", help="draw a pack's acceptance anew, for another runtime")
     calibrate.add_argument("pack", type=Path, metavar="PACK", help="replaced when all is done")
     calibrate.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="the pack's own")
     _add_frames(calibrate, "--frames")
-    calibrate.add_argument("--seed", type=int, default=0)
+    calibrate.add_argument("--seed", type=whole(0), default=0)
     calibrate.set_defaults(run=run_calibrate)
 
     reference = actions.add_parser("georeference", help="give an equirectangular picture its bounds")
     reference.add_argument("picture", type=Path)
-    reference.add_argument("--bounds", required=True, nargs=4, type=float, metavar=("WEST", "SOUTH", "EAST", "NORTH"))
+    reference.add_argument(
+        "--bounds", required=True, nargs=4, type=number(-360, 360), metavar=("WEST", "SOUTH", "EAST", "NORTH")
+    )
     reference.add_argument("--out", required=True, type=Path)
     reference.set_defaults(run=run_georeference)
 
 
 def run_build(arguments: argparse.Namespace) -> int:
-    _refuse(arguments.calibration_frames, arguments.seed)
-    if arguments.budget_mb is not None and not 0 < arguments.budget_mb < float("inf"):
-        raise UsageError(f"--budget-mb {arguments.budget_mb}: must be a positive number of MiB")
     mission = load_mission(arguments.mission)
     networks = None
     if arguments.network != "rootsift":
@@ -69,7 +68,6 @@ def run_build(arguments: argparse.Namespace) -> int:
 
 
 def run_calibrate(arguments: argparse.Namespace) -> int:
-    _refuse(arguments.frames, arguments.seed)
     stages = Stages()
     acceptance = recalibrate_pack(arguments.pack, Mosaic(*arguments.mosaic), arguments.frames, arguments.seed, stages)
     stages.close()
@@ -77,15 +75,8 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse(frames: int, seed: int) -> None:
-    if frames < 1:
-        raise UsageError(f"{frames} mirrored views: at least one is needed, {CALIBRATION_FRAMES} and more for a limit")
-    if seed < 0:
-        raise UsageError(f"--seed {seed}: is negative")
-
-
 def _add_frames(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument(name, type=int, default=CALIBRATION_FRAMES, help="mirrored views (default: %(default)s)")
+    parser.add_argument(name, type=whole(1), default=CALIBRATION_FRAMES, help="mirrored views (default: %(default)s)")
 
 
 def _tell(pack: Path, acceptance: Acceptance) -> None:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from onboard.arguments import number
 from onboard.camera_files import load_camera
 from onboard.errors import ImageError, UsageError
 from onboard.explain_drawing import Picture
@@ -28,16 +29,21 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files or directories; - reads standard input")
     parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
     parser.add_argument("--camera", help="camera file (default: the pack's)")
-    parser.add_argument("--altitude-km", type=kilometres, help="height above the ellipsoid (default: the mission's)")
     parser.add_argument(
-        "--off-nadir-deg", type=degrees, metavar="T", help="tilt of the camera (default: the mission's)"
+        "--altitude-km", type=number(50, 100_000), help="height above the ellipsoid (default: the mission's)"
     )
     parser.add_argument(
-        "--off-nadir-direction-deg", type=degrees, metavar="D",
+        "--off-nadir-deg", type=number(-360, 360), metavar="T", help="tilt of the camera (default: the mission's)"
+    )
+    parser.add_argument(
+        "--off-nadir-direction-deg", type=number(-360, 360), metavar="D",
         help="where the ground recedes towards the horizon, clockwise from the picture's up (default: 0)",
     )  # fmt: skip
     parser.add_argument(
-        "--off-nadir-sigma-deg", type=degrees, metavar="S", help="1-sigma of the tilt (default: the mission's pointing)"
+        "--off-nadir-sigma-deg",
+        type=number(-360, 360),
+        metavar="S",
+        help="1-sigma of the tilt (default: the mission's pointing)",
     )
     parser.add_argument(
         "--near", type=float, nargs=3, metavar=("LAT", "LON", "KM"),
@@ -47,20 +53,6 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--explain", type=Path, metavar="DIR", help="write there what was seen in each image, and why")
     parser.add_argument("--mosaic", type=Path, metavar="F.tif", help="with --explain: draw this map beside the frame")
     parser.set_defaults(run=run)
-
-
-def kilometres(text: str) -> float:
-    value = float(text)
-    if not 50 <= value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} km: must be 50 to 100000")
-    return value
-
-
-def degrees(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text}: must be degrees")
-    return value
 
 
 def _require_tilt(arguments: argparse.Namespace) -> None:
@@ -105,8 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     page = _page(arguments, localizer) if arguments.explain else None
     unread = False
     progress = Progress(len(paths))
-    for number, path in enumerate(paths):
-        progress.show(number)
+    for place, path in enumerate(paths):
+        progress.show(place)
         try:
             frame = read_image(path)
         except ImageError as error:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onboard import plugins
-from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
+from onboard.arguments import number, whole
+from sim.crew_options import add_crew_options, crew_of
 from sim.errors import SimError
 from sim.hil_cli import add_hil
 from sim.integrity_cli import add_integrity
@@ -58,19 +59,29 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
     run.add_argument("--scenario", choices=SCENARIOS, default="orbit", help="what to fly (default: %(default)s)")
     run.add_argument("--pack", type=Path, help="flight pack (default: $NADIR_PACK, else the packaged one)")
-    run.add_argument("--frames", type=int, metavar="N", help="how many (default: 100; of reject: 105, of hard: 120)")
-    run.add_argument("--orbits", type=int, metavar="N", help="of scenario orbits (default: 20)")
-    run.add_argument("--revolutions", type=float, metavar="M", help="of every orbit (default: 1)")
-    run.add_argument("--every-s", type=float, metavar="S", help="seconds between frames of an orbit (default: 60)")
+    run.add_argument(
+        "--frames", type=whole(1), metavar="N", help="how many (default: 100; of reject: 105, of hard: 120)"
+    )
+    run.add_argument("--orbits", type=whole(1), metavar="N", help="of scenario orbits (default: 20)")
+    run.add_argument("--revolutions", type=number(0.01, 100_000), metavar="M", help="of every orbit (default: 1)")
+    run.add_argument(
+        "--every-s", type=number(0.01, 1e7), metavar="S", help="seconds between frames of an orbit (default: 60)"
+    )
     run.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
-    run.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
+    run.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
     run.add_argument(
-        "--vertical-sigma-deg", type=float, metavar="S", help="a horizon sensor tells every frame's vertical so well"
+        "--vertical-sigma-deg",
+        type=number(1e-6, 30),
+        metavar="S",
+        help="a horizon sensor tells every frame's vertical so well",
     )
     run.add_argument(
-        "--attitude-sigma-deg", type=float, metavar="S", help="a star tracker tells every frame's attitude so well"
+        "--attitude-sigma-deg",
+        type=number(1e-6, 30),
+        metavar="S",
+        help="a star tracker tells every frame's attitude so well",
     )
-    run.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
+    run.add_argument("--seed", type=whole(0), default=0, help="another seed, another orbit and weather (default: 0)")
     add_pointing_options(run)
     add_crew_options(run)
     run.add_argument("--keep-frames", action="store_true", help="all (default: those of wrong fixes, and 60 others)")
@@ -120,11 +131,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
             raise SimError(f"--{name.replace('_', '-')} is for --scenario {users}, not {arguments.scenario}")
     if arguments.scenario not in ("orbit", "orbits") and (arguments.attitude or arguments.tumble_deg_s):
         raise SimError(f"--attitude and --tumble-deg-s are for --scenario orbit or orbits, not {arguments.scenario}")
-    require_seed_and_workers(arguments)
-    for name in _SENSORS:
-        sigma = getattr(arguments, name)
-        if sigma is not None and not 0 < sigma <= 30:
-            raise SimError(f"--{name.replace('_', '-')} {sigma:g}: must be above 0 and at most 30")
     given = {name: getattr(arguments, name) for name in own}
     return {name: own[name] if value is None else value for name, value in given.items()}
 

@@ -1,10 +1,10 @@
-"""Who does the work of a verb, and from which seed: options that every campaign takes."""
+"""Who does the work of a campaign."""
 
 import argparse
 import re
 from typing import TYPE_CHECKING
 
-from sim.errors import SimError
+from onboard.arguments import whole
 
 if TYPE_CHECKING:
     from sim.crew import Crew
@@ -14,18 +14,16 @@ _ADDRESS = re.compile(r"((tcp|tls|ucx|wss?)://)?([^/:]+|\[[^/]+\]):\d+")
 
 def add_crew_options(verb: argparse.ArgumentParser) -> None:
     hands = verb.add_mutually_exclusive_group()
-    hands.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
-    hands.add_argument("--scheduler", metavar="ADDR", help="a Dask cluster does the work, such as tcp://host:8786")
+    hands.add_argument("--workers", type=whole(1), metavar="N", help="processes (default: one a core)")
+    hands.add_argument(
+        "--scheduler", type=_address, metavar="ADDR", help="a Dask cluster does the work, such as tcp://host:8786"
+    )
 
 
-def require_seed_and_workers(arguments: argparse.Namespace) -> None:
-    """Raises SimError for a seed or a number of workers out of range, or a scheduler that is no address."""
-    if arguments.seed < 0:
-        raise SimError(f"seed {arguments.seed} is negative")
-    if arguments.workers is not None and arguments.workers < 1:
-        raise SimError(f"--workers {arguments.workers}: at least one is needed")
-    if arguments.scheduler is not None and not _ADDRESS.fullmatch(arguments.scheduler):
-        raise SimError(f"--scheduler {arguments.scheduler}: must be an address such as tcp://host:8786")
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text}: must be an address such as tcp://host:8786")
+    return text
 
 
 def crew_of(arguments: argparse.Namespace) -> "Crew":

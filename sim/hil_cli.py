@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from onboard import plugins
-from sim.crew_options import require_seed_and_workers
-from sim.errors import SimError
+from onboard.arguments import number, whole
 from sim.pointing import add_pointing_options, pointing_of
 
 
@@ -21,27 +20,31 @@ def add_hil(actions: argparse._SubParsersAction) -> None:
         "--rate", choices=("fast", "realtime"), default="fast",
         help="fast: the next frame when the answer is there; realtime: by the orbit's clock (default: %(default)s)",
     )  # fmt: skip
-    verb.add_argument("--frames", type=int, default=100, metavar="N", help="how many (default: %(default)s)")
+    verb.add_argument("--frames", type=whole(1), default=100, metavar="N", help="how many (default: %(default)s)")
     verb.add_argument(
-        "--every-s", type=float, default=60.0, metavar="S", help="seconds between frames (default: %(default)s)"
+        "--every-s",
+        type=number(0.01, 1e7),
+        default=60.0,
+        metavar="S",
+        help="seconds between frames (default: %(default)s)",
     )
     verb.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
-    verb.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
-    verb.add_argument("--seed", type=int, default=0, help="another seed, another orbit and weather (default: 0)")
-    verb.add_argument("--timeout-s", type=float, default=5.0, help="for an answer (default: %(default)s)")
-    verb.add_argument("--restart-s", type=float, default=60.0, help="for a silent target (default: %(default)s)")
+    verb.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
+    verb.add_argument("--seed", type=whole(0), default=0, help="another seed, another orbit and weather (default: 0)")
+    verb.add_argument(
+        "--timeout-s", type=number(0.01, 86_400), default=5.0, help="for an answer (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--restart-s", type=number(0.01, 86_400), default=60.0, help="for a silent target (default: %(default)s)"
+    )
     add_pointing_options(verb)
-    verb.add_argument("--workers", type=int, metavar="N", help="processes that render (default: one a core)")
+    verb.add_argument("--workers", type=whole(1), metavar="N", help="processes that render (default: one a core)")
     verb.add_argument("--json", action="store_true", help="the statistics on stdout")
     verb.set_defaults(run=run_hil_verb)
 
 
 def run_hil_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any fix was wrong."""
-    for name in ("timeout_s", "restart_s"):
-        if not getattr(arguments, name) > 0:
-            raise SimError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: must be positive")
-    require_seed_and_workers(arguments)
 
     from onboard.mission import load_mission
     from sim.cli import table, utc_time

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onboard.arguments import number
 from sim.errors import SimError
 
 if TYPE_CHECKING:
@@ -44,14 +45,16 @@ def add_pointing_options(parser: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--attitude", type=Path, metavar="FILE", help="quaternions over time, CSV or JSON lines (default: as mounted)"
     )
-    options.add_argument("--tumble-deg-s", type=float, metavar="R", help="start as mounted, then turn at R degrees/s")
+    options.add_argument(
+        "--tumble-deg-s", type=number(-60, 60), metavar="R", help="start as mounted, then turn at R degrees/s"
+    )
 
 
 def pointing_of(arguments: argparse.Namespace) -> Pointing:
     """What the options say; raises SimError."""
     rate = arguments.tumble_deg_s
-    if rate is not None and not 0 < abs(rate) <= 60:
-        raise SimError(f"--tumble-deg-s {rate:g}: must be above 0 and at most 60")
+    if rate == 0:
+        raise SimError("--tumble-deg-s 0: give a rate to turn at, or leave it out")
     if arguments.attitude is None:
         return Pointing(tumble_deg_s=rate)
     from sim.attitude_file import load_attitude

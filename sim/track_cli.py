@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from onboard import plugins
-from sim.crew_options import add_crew_options, crew_of, require_seed_and_workers
+from onboard.arguments import number, whole
+from sim.crew_options import add_crew_options, crew_of
 from sim.pointing import add_pointing_options, pointing_of
 
 
@@ -18,14 +19,20 @@ def add_track(actions: argparse._SubParsersAction) -> None:
     verb.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what the camera sees")
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
     verb.add_argument("--pack", type=Path, help="flight pack (default: $NADIR_PACK, else the packaged one)")
-    verb.add_argument("--orbits", type=int, default=20, metavar="N", help="how many (default: %(default)s)")
-    verb.add_argument("--revolutions", type=float, default=1.0, metavar="M", help="of each (default: %(default)s)")
+    verb.add_argument("--orbits", type=whole(1), default=20, metavar="N", help="how many (default: %(default)s)")
     verb.add_argument(
-        "--every-s", type=float, default=60.0, metavar="S", help="seconds between frames (default: %(default)s)"
+        "--revolutions", type=number(0.01, 100_000), default=1.0, metavar="M", help="of each (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--every-s",
+        type=number(0.01, 1e7),
+        default=60.0,
+        metavar="S",
+        help="seconds between frames (default: %(default)s)",
     )
     verb.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
-    verb.add_argument("--clouds", type=float, metavar="0..1", help="cloud cover of every frame (default: drawn)")
-    verb.add_argument("--seed", type=int, default=0, help="other orbits and weather (default: 0)")
+    verb.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
+    verb.add_argument("--seed", type=whole(0), default=0, help="other orbits and weather (default: 0)")
     verb.add_argument(
         "--mirrored", action="store_true", help="mirror every frame: nothing can be found, a state is wrong"
     )
@@ -41,7 +48,6 @@ def add_track(actions: argparse._SubParsersAction) -> None:
 def run_track_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any state was wrong, or any frame met an internal error."""
     began = time.monotonic()
-    require_seed_and_workers(arguments)
 
     from onboard.localizer import Localizer
     from onboard.mission import load_mission

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from onboard import plugins
+from onboard.arguments import whole
 
 
 def add_validate(actions: argparse._SubParsersAction) -> None:
@@ -16,7 +17,7 @@ def add_validate(actions: argparse._SubParsersAction) -> None:
     verb.add_argument(
         "--pack", type=Path, help="flight pack of the camera (default: $NADIR_PACK, else the packaged one)"
     )
-    verb.add_argument("--seed", type=int, default=0, help="another seed, other weather and sensors (default: 0)")
+    verb.add_argument("--seed", type=whole(0), default=0, help="another seed, other weather and sensors (default: 0)")
     verb.add_argument("--json", action="store_true", help="the comparison on stdout")
     verb.set_defaults(run=run_validate)
 

@@ -1,15 +1,18 @@
 """The command line as a user meets it: answers, exit codes, and one clear line for every mistake."""
 
+import argparse
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from onboard.arguments import number, whole
 from onboard.camera import Camera
 from onboard.camera_files import load_camera, save_camera
 from onboard.cli import main
@@ -99,10 +102,10 @@ def test_sensors_of_more_than_8_bits_are_read_as_bright_as_they_are(bits: int, t
 def test_a_mask_is_made_of_the_frames_that_can_be_read(
     tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture
 ) -> None:
-    for number in range(13):
+    for count in range(13):
         frame = rng.integers(90, 200, (48, 64), dtype=np.uint8)
         frame[:, :12] = 3  # a window's rim
-        cv2.imwrite(str(tmp_path / f"{number}.png"), frame)
+        cv2.imwrite(str(tmp_path / f"{count}.png"), frame)
     (tmp_path / "5.png").write_bytes(b"cut")
     save_camera(Camera(64, 48, 60.0, 60.0, 31.5, 23.5), tmp_path / "c.yaml")
     call = ["camera", "mask", "--camera", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "o.yaml"), str(tmp_path)]
@@ -143,6 +146,26 @@ def test_wrong_usage_is_2_without_a_traceback(arguments: list[str], capsys: pyte
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2 and "--help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "convert, text, says",
+    [
+        (whole(0), "-1", "-1: must be 0 or more"),
+        (whole(1, 9), "10", "10: must be 1 to 9"),
+        (whole(1), "1.5", "1.5: must be a whole number"),
+        (number(0), "inf", "inf: must be 0 or more"),
+        (number(-1, 1), "nan", "nan: must be -1 to 1"),
+        (number(0), "much", "much: must be a number"),
+    ],
+)
+def test_numbers_out_of_bounds_are_told(convert: Callable[[str], float], text: str, says: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=says):
+        convert(text)
+
+
+def test_numbers_within_bounds_are_taken() -> None:
+    assert whole(0)("0") == 0 and whole(1, 9)("9") == 9 and number(-1, 1)("-1e-1") == -0.1
 
 
 def test_pack_verbs(pack: Path, capsys: pytest.CaptureFixture) -> None:

@@ -1,6 +1,9 @@
 """The export stages at a tiny size: looks, loss, training, resumption, ONNX, INT8, recall."""
 
+import argparse
+import time
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("global_land_mask")
 
+from export.cli_common import output_file  # noqa: E402
 from export.discriminant import solve_head  # noqa: E402
 from export.earth import load_earth, node_grid  # noqa: E402
 from export.graph_rules import check_int8  # noqa: E402
@@ -17,6 +21,7 @@ from export.looks import Studio  # noqa: E402
 from export.model_file import write_onnx  # noqa: E402
 from export.network import Network, NetworkSettings  # noqa: E402
 from export.parallel import World  # noqa: E402
+from export.progress import Bar  # noqa: E402
 from export.quantize import calibration_views, quantize  # noqa: E402
 from export.scenes import views_of  # noqa: E402
 from export.student import Student, StudentSettings  # noqa: E402
@@ -149,6 +154,28 @@ def models(studio: Studio, trained: tuple[Student, Path]) -> tuple[Path, Path, n
     views = calibration_views(studio, NETWORK.turns, NETWORK.reach_m, 64, 0)
     quantize(folder / "encoder.onnx", folder / "int8.onnx", views)
     return folder / "encoder.onnx", folder / "int8.onnx", views
+
+
+def test_without_a_terminal_a_line_now_and_then_tells_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    with Bar("quick", 3) as bar:
+        bar.update(3)
+    assert said.getvalue() == "", "what is done at once says nothing"
+    monkeypatch.setattr("export.progress.LINE_EVERY_S", 0.01)
+    with Bar("slow", 3) as bar:
+        for done in (1, 2, 3):
+            time.sleep(0.05)
+            bar.told(done, 4)
+    lines = said.getvalue().splitlines()
+    assert lines[0].startswith("slow:  25%") and "1/4" in lines[0] and all("\r" not in line for line in lines)
+
+
+def test_a_file_s_folder_is_made_before_the_work(tmp_path: Path) -> None:
+    assert output_file(str(tmp_path / "new" / "a.json")) == tmp_path / "new" / "a.json"
+    assert (tmp_path / "new").is_dir()
+    with pytest.raises(argparse.ArgumentTypeError, match="is a directory"):
+        output_file(str(tmp_path))
 
 
 def test_onnx_is_the_network_and_carries_its_metadata(trained: tuple[Student, Path], models) -> None:

@@ -328,9 +328,11 @@ def test_the_ablation_measures_every_row(tmp_path: Path) -> None:
     names = [row.name for row in table]
     assert len(set(names)) == len(names) and {"closed form", "all three", "own metric, 1 turns"} <= set(names)
     chosen = [row for row in table if row.name in ("closed form", "regression")]
-    lines = ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, ALONE, lambda line: None)
+    lines = ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, {"mosaic": ["a"]}, ALONE, lambda line: None)
     assert [line["steps"] for line in lines] == [0, 1] and all(0 <= line["R@5"] <= 100 for line in lines)
-    again = ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, ALONE, lambda line: None)
+    again = ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, {"mosaic": ["a"]}, ALONE, lambda line: None)
+    with pytest.raises(TrainingError, match="other settings"):
+        ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, {"mosaic": ["b"]}, ALONE, lambda line: None)
     assert [line["R@20"] for line in again] == [line["R@20"] for line in lines]
 
 

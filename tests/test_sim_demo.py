@@ -32,7 +32,6 @@ def test_without_its_imagery_the_demo_says_what_to_install(tmp_path, capsys, mon
     complaint = capsys.readouterr().err
     assert "pip install '.[demo]'" in complaint and len(complaint.splitlines()) == 1
     assert not (tmp_path / "demo").exists()
-    assert main(["demo", "--out", str(tmp_path / "demo"), "--frames", "0"]) == 2
 
 
 def test_the_demo_s_report_is_a_campaign_s(mission):
