@@ -12,6 +12,7 @@ from onboard.engine import compute_capability, tensorrt_modules
 from onboard.engine_file import EngineError, EngineStamp, sha256, write_engine
 from onboard.known_answer import known_patches
 from onboard.patch_model import PatchModel
+from onboard.whole_file import write_whole
 
 
 def build_engine(model: Path, batch: int, folder: Path) -> Path:
@@ -28,9 +29,7 @@ def build_engine(model: Path, batch: int, folder: Path) -> Path:
     cache = folder / f"timing-trt{stamp.tensorrt}-sm{stamp.compute_capability.replace('.', '')}.cache"
     plan, measured = _build(data, batch, cache.read_bytes() if cache.exists() else b"", trt)
     path = write_engine(folder, stamp, plan)
-    part = cache.with_name(cache.name + ".part")
-    part.write_bytes(measured)
-    part.replace(cache)
+    write_whole(cache, measured)
     return path
 
 

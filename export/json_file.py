@@ -1,12 +1,12 @@
-"""JSON beside an output: written under another name and renamed when whole."""
+"""JSON beside an output."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from onboard.whole_file import write_whole
+
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write ``content`` to ``path``."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(path)
+    write_whole(path, json.dumps(content, indent=1) + "\n")

@@ -18,6 +18,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from export.graph_rules import check_int8
 from export.looks import Studio
 from onboard.errors import NadirError
+from onboard.whole_file import whole
 
 BATCH = 32
 # Of the absolute values a layer sees, that share is kept in range: the few above cost less than a coarser step.
@@ -59,25 +60,25 @@ def quantize(source: Path, target: Path, inputs: NDArray[np.float32]) -> None:
     if len(inputs) < BATCH:
         raise QuantizationError(f"{len(inputs)} inputs to calibrate on; {BATCH} are the least, thousands are better")
     original = onnx.load(str(source))
-    part = target.with_suffix(".part")
-    level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)  # it warns of pre-processing that a folded chain does not need
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the calibrator prints
-            quantize_static(
-                str(source), str(part), _Batches(original.graph.input[0].name, inputs), quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=["Conv", "Gemm"], per_channel=True, activation_type=QuantType.QInt8,
-                weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.Percentile,
-                extra_options={
-                    "ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False,
-                    "OpTypesToExcludeOutputQuantization": ["Conv", "Gemm"], "CalibPercentile": _PERCENTILE,
-                },
-            )  # fmt: skip
-    finally:
-        logging.getLogger().setLevel(level)
-    model = onnx.load(str(part))
-    kept = {entry.key: entry.value for entry in original.metadata_props}
-    onnx.helper.set_model_props(model, {**kept, "precision": "int8"})
-    check_int8(model)
-    onnx.save(model, str(part))
-    part.replace(target)
+    with whole(target) as part:
+        level = logging.getLogger().level
+        logging.getLogger().setLevel(logging.ERROR)  # it warns of pre-processing that a folded chain does not need
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # the calibrator prints
+                quantize_static(
+                    str(source), str(part), _Batches(original.graph.input[0].name, inputs),
+                    quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv", "Gemm"], per_channel=True,
+                    activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
+                    calibrate_method=CalibrationMethod.Percentile,
+                    extra_options={
+                        "ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False,
+                        "OpTypesToExcludeOutputQuantization": ["Conv", "Gemm"], "CalibPercentile": _PERCENTILE,
+                    },
+                )  # fmt: skip
+        finally:
+            logging.getLogger().setLevel(level)
+        model = onnx.load(str(part))
+        kept = {entry.key: entry.value for entry in original.metadata_props}
+        onnx.helper.set_model_props(model, {**kept, "precision": "int8"})
+        check_int8(model)
+        onnx.save(model, str(part))

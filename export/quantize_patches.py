@@ -13,6 +13,7 @@ from export.quantize import quantize
 from export.shards import HELD_OUT, TRAINING, read_shards
 from onboard.describer import PatchNetwork
 from onboard.patch_model import normalised
+from onboard.whole_file import whole
 
 TOLERATED = 0.005  # of recall_1, lost
 
@@ -47,19 +48,18 @@ def quantize_descriptor(source: Path, target: Path, pairs: Path, count: int, see
     measured anew on the pairs held out. Raises ShardError, PackError, QuantizationError, GraphError.
     """
     original = PatchNetwork(source)
-    part = target.with_suffix(".part.onnx")
-    quantize(source, part, normalised(calibration_patches(read_shards([pairs], TRAINING, PatchPairs), count, seed)))
-    held_out = read_shards([pairs], HELD_OUT, PatchPairs)
-    sides = [inner_patches(side) for side in (held_out.frame, held_out.map)]
-    before = [original.encode(side) for side in sides]
-    quantized = PatchNetwork(part)
-    after = [quantized.encode(side) for side in sides]
-    cosine = float(np.mean([np.einsum("ij,ij->i", *both).mean() for both in zip(before, after)]))
-    report = Int8Report(report_patches(before[0], before[1]), report_patches(after[0], after[1]), cosine)
-    model = onnx.load(str(part))
-    low, high = report.int8.likeness
-    props = {entry.key: entry.value for entry in model.metadata_props}
-    onnx.helper.set_model_props(model, props | {"likeness_low": f"{low:.4f}", "likeness_high": f"{high:.4f}"})
-    onnx.save(model, str(part))
-    part.replace(target)
+    with whole(target) as part:
+        quantize(source, part, normalised(calibration_patches(read_shards([pairs], TRAINING, PatchPairs), count, seed)))
+        held_out = read_shards([pairs], HELD_OUT, PatchPairs)
+        sides = [inner_patches(side) for side in (held_out.frame, held_out.map)]
+        before = [original.encode(side) for side in sides]
+        quantized = PatchNetwork(part)
+        after = [quantized.encode(side) for side in sides]
+        cosine = float(np.mean([np.einsum("ij,ij->i", *both).mean() for both in zip(before, after)]))
+        report = Int8Report(report_patches(before[0], before[1]), report_patches(after[0], after[1]), cosine)
+        model = onnx.load(str(part))
+        low, high = report.int8.likeness
+        props = {entry.key: entry.value for entry in model.metadata_props}
+        onnx.helper.set_model_props(model, props | {"likeness_low": f"{low:.4f}", "likeness_high": f"{high:.4f}"})
+        onnx.save(model, str(part))
     return report

@@ -13,6 +13,7 @@ from export.keypoint_pairs import PatchPairs
 from export.training_looks import Earths, LookSettings
 from export.views import Views
 from onboard.errors import NadirError
+from onboard.whole_file import whole
 
 TRAINING, HELD_OUT = "shard", "held-out"  # places in the regions never trained on (export/regions.py) go apart
 
@@ -88,7 +89,5 @@ def _parts(folder: Path, name: str, kind: type[Kind]) -> list[Kind]:
 
 
 def _save(part: PatchPairs | Views, path: Path) -> None:
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as stream:
+    with whole(path) as unfinished, unfinished.open("wb") as stream:
         np.savez(stream, **{name: getattr(part, name) for name in part.__dataclass_fields__})
-    temporary.replace(path)

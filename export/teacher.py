@@ -12,6 +12,7 @@ from export.backbone import ConvBackbone, Dinov2Backbone, described_backbone, lo
 from export.salad import Salad
 from export.scenes import REACH_M
 from onboard.errors import NadirError
+from onboard.whole_file import whole
 
 
 class TeacherError(NadirError):
@@ -61,10 +62,9 @@ class Teacher(nn.Module):
 
 def save_teacher(teacher: Teacher, path: Path) -> None:
     """One file with weights, settings and the backbone's description: all that `load_teacher` needs."""
-    part = path.with_suffix(".part")
     description = {"settings": asdict(teacher.settings), "backbone": teacher.backbone.description()}
-    torch.save({"description": json.dumps(description), "weights": teacher.state_dict()}, part)
-    part.replace(path)
+    with whole(path) as part:
+        torch.save({"description": json.dumps(description), "weights": teacher.state_dict()}, part)
 
 
 def load_teacher(path: Path) -> Teacher:

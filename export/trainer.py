@@ -14,6 +14,7 @@ from export.json_file import write_json
 from export.parallel import World
 from export.progress import Bar
 from onboard.errors import NadirError
+from onboard.whole_file import whole
 
 LOG_EVERY = 20
 CLIP = 1.0  # norm of the gradient
@@ -130,10 +131,9 @@ class _Log:
 
 
 def _save(path: Path, recipe: Recipe, optimizer: torch.optim.Optimizer, step: int, settings: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
     saved = {"recipe": recipe.state(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save({**saved, "settings": json.dumps(settings)}, part)
-    part.replace(path)
+    with whole(path) as part:
+        torch.save({**saved, "settings": json.dumps(settings)}, part)
 
 
 def _read(path: Path) -> dict[str, Any]:

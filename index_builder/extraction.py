@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from onboard.describer import Describer, PatchNetwork, RootSift
 from onboard.features import extract
 from onboard.orientation import OrientationNetwork
 from onboard.picture import Picture
+from onboard.whole_file import whole
 
 # What a stored tile depends on, besides the mosaic: its own code.
 _DESCRIBING = (
@@ -144,10 +144,8 @@ def _work(number: int) -> int:
     mosaic, tiles, *others = _worker["of_tile"]
     found = landmarks_of_tile(mosaic, tiles[number], *others)
     target = _worker["store"] / f"{number}.npz"
-    part = target.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as stream:
+    with whole(target) as part, part.open("wb") as stream:
         np.savez(stream, **(vars(found) if found is not None else {}))
-    part.rename(target)
     return number
 
 

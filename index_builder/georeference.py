@@ -10,6 +10,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import from_bounds
 
 from onboard.errors import MosaicError
+from onboard.whole_file import whole
 
 
 def georeference(picture: Path, bounds_deg: tuple[float, float, float, float], out: Path) -> None:
@@ -17,7 +18,6 @@ def georeference(picture: Path, bounds_deg: tuple[float, float, float, float], o
     west, south, east, north = bounds_deg
     if not (west < east <= west + 360 and -90 <= south < north <= 90):
         raise MosaicError(f"bounds {bounds_deg}: must be WEST < EAST and -90 <= SOUTH < NORTH <= 90")
-    part = out.with_suffix(".part.tif")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -37,10 +37,9 @@ def georeference(picture: Path, bounds_deg: tuple[float, float, float, float], o
         "tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate",
     }  # fmt: skip
     try:
-        with rasterio.open(part, "w", **profile) as target:
+        with whole(out) as part, rasterio.open(part, "w", **profile) as target:
             target.write(data)
             target.build_overviews([2, 4, 8, 16], Resampling.average)
-        part.replace(out)
     except (RasterioError, OSError) as error:
         raise MosaicError(f"{out}: cannot be written ({error})") from error
     finally:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onboard.camera import Camera
 from onboard.errors import CameraError
 from onboard.geodesy import Array
+from onboard.whole_file import write_whole
 
 # Kalibr names of distortion models, in ours.
 _KALIBR_MODELS = {"radtan": "plumb_bob", "equidistant": "equidistant", "equi": "equidistant", "none": "plumb_bob"}
@@ -144,5 +145,5 @@ def save_camera(camera: Camera, path: str | Path) -> None:
         encoded, png = cv2.imencode(".png", camera.mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
         if not encoded:
             raise CameraError(f"{path}: its mask could not be written")
-        (path.parent / data["mask"]).write_bytes(png.tobytes())
-    path.write_text(yaml.safe_dump(data, sort_keys=False, default_flow_style=None), encoding="utf-8")
+        write_whole(path.parent / data["mask"], png.tobytes())
+    write_whole(path, yaml.safe_dump(data, sort_keys=False, default_flow_style=None))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from onboard.errors import NadirError
+from onboard.whole_file import write_whole
 
 SUFFIX = ".engine"
 _FORMAT = 1
@@ -48,13 +49,11 @@ def sha256(data: bytes) -> str:
 
 
 def write_engine(folder: Path, stamp: EngineStamp, plan: bytes) -> Path:
-    """Write an engine into a folder under its own name, under a temporary one until it is whole."""
+    """Write an engine into a folder under its own name."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / stamp.file_name
     head = {"nadir_engine": _FORMAT, **asdict(stamp), "plan_sha256": sha256(plan)}
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(json.dumps(head).encode() + b"\n" + plan)
-    part.replace(path)
+    write_whole(path, json.dumps(head).encode() + b"\n" + plan)
     return path
 
 

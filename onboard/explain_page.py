@@ -1,7 +1,6 @@
 """One page a frame, as a PNG with its JSON beside it: what a person needs when there is no fix, and when there is."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from onboard.explain_drawing import (
 )
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified
+from onboard.whole_file import write_whole
 
 # The rendered map around (lat, lon), north up, at a GSD, for half a width and half a height in pixels; None where it
 # has nothing.
@@ -57,9 +57,9 @@ class Page:
         name = self._name(image)
         page = self._drawn(image, frame, evidence, explanation)
         path = self._folder / f"{name}.png"
-        _write(path, cv2.imencode(".png", page[:, :, ::-1])[1].tobytes())
+        write_whole(path, cv2.imencode(".png", page[:, :, ::-1])[1].tobytes())
         plain = {"image": image, **to_plain(explanation, self._localizer, evidence)}
-        _write(path.with_suffix(".json"), json.dumps(plain, indent=1).encode())
+        write_whole(path.with_suffix(".json"), json.dumps(plain, indent=1))
         return path
 
     def _name(self, image: str) -> str:
@@ -207,9 +207,3 @@ def _degrees(value: float, signs: str, digits: int) -> str:
 
 def _paste(page: Picture, picture: Picture, x: int, y: int) -> None:
     page[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)

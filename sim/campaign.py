@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from onboard.mission import Mission
+from onboard.whole_file import write_whole
 from sim.attitude_sensors import NO_SENSORS, AttitudeSensors
 from sim.coverage import require_mosaic
 from sim.crew import Crew
@@ -16,11 +17,10 @@ from sim.errors import SimError
 from sim.flight_check import require_earth_in_view
 from sim.footprint import swath_m
 from sim.geojson import footprints_geojson
-from sim.judgement import Record
 from sim.ocean import ocean_files
 from sim.oem import object_id_of, oem_text
 from sim.progress import Progress
-from sim.record_log import RecordLog, write_whole
+from sim.record_log import Record, RecordLog
 from sim.report import write_report
 from sim.scenario import EARTH, Flight, Scenario, Shot
 from sim.station import Flown, FrameLocalizer, Plan, fly

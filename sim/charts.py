@@ -14,8 +14,7 @@ from scipy.stats import chi2
 from sim.breakdown import BREAKDOWNS
 from sim.consistency import AXES, axis_error2
 from sim.ending import ENDINGS
-
-Record = dict[str, Any]
+from sim.record_log import Record
 
 INK, FAINT, GRID, BLUE = "#1c2733", "#66737f", "#dfe4e8", "#2a6fb0"
 RIGHT, WRONG = ENDINGS["right"].colour, ENDINGS["wrong"].colour

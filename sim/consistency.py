@@ -5,12 +5,11 @@ Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Nav
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
 
-Record = dict[str, Any]
+from sim.record_log import Record
 
 AXES = ("north", "east", "up")
 BAND = (0.025, 0.975)  # the middle 95 % of a distribution

@@ -12,8 +12,8 @@ import numpy as np
 from onboard import plugins
 from onboard.arguments import whole
 from onboard.errors import MissingPackageError
+from onboard.whole_file import write_whole
 from sim.errors import SimError
-from sim.record_log import write_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

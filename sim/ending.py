@@ -1,11 +1,9 @@
 """How frames end, and the name, colour and sign each ending has in every picture and table."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from sim.record_log import Record
 from sim.statistics import outcome
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)

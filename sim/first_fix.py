@@ -1,13 +1,11 @@
 """How long a satellite that is lost stays lost: the time from the first frame of a flight to its first right fix."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from sim.proportion import rate
-
-Record = dict[str, Any]
+from sim.record_log import Record
 
 ACCURATE_M = 5e3
 

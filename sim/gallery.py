@@ -3,7 +3,6 @@
 import base64
 import html
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from onboard.geodesy import Array, azimuth_deg, destination, distance_m
 from onboard.images import read_image
 from sim.ending import ENDINGS, ending, place
+from sim.record_log import Record
 from sim.texture import Mosaic
-
-Record = dict[str, Any]
 
 MOST_WRONG, RIGHT, NONE = 12, 6, 6
 FRAME_PX, MAP_PX = 480, 360

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from onboard.geodesy import Array, wrap_lon_deg
-
-Record = dict[str, Any]
+from sim.record_log import Record
 
 
 def footprints_geojson(truths: Iterable[Record], fixes: Iterable[Record], outcomes: Iterable[str]) -> str:

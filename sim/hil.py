@@ -18,14 +18,15 @@ from onboard.acceptance import Acceptance
 from onboard.clock import Clock
 from onboard.evidence import Evidence
 from onboard.fix import Status, no_fix
+from onboard.whole_file import write_whole
 from sim.campaign import claim, conclude, require_flyable, told_altitude_m
 from sim.crew import Crew
 from sim.errors import SimError
 from sim.flight_scenario import FlightScenario
 from sim.footprint import swath_m
 from sim.hil_drive import DROPPED, LOST, Answer, Patience, Sent, drive_fast, drive_realtime
-from sim.judgement import Record, fix_record
-from sim.record_log import RecordLog, write_whole
+from sim.judgement import fix_record
+from sim.record_log import Record, RecordLog
 from sim.scenario import Shot
 from sim.station import Flown, Plan, fly
 from sim.statistics import outcome, right_within_m

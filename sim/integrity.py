@@ -3,14 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sim.errors import SimError
 from sim.proportion import at_most
+from sim.record_log import Record
 from sim.reliability import reliability
 from sim.statistics import outcome
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

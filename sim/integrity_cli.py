@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onboard.whole_file import write_whole
+
 if TYPE_CHECKING:
-    from sim.integrity import Record
+    from sim.record_log import Record
 
 
 def add_integrity(actions: argparse._SubParsersAction) -> None:
@@ -22,7 +24,6 @@ def run_integrity_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any fix was wrong."""
     from sim.charts import reliability_chart
     from sim.integrity import integrity
-    from sim.record_log import write_whole
 
     found = integrity(arguments.folders)
     if arguments.chart and found["reliability"]:

@@ -1,7 +1,6 @@
 """The records of one frame: what is true of it, and the fix beside the truth."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,11 +17,10 @@ from onboard.geodesy import (
 )
 from onboard.pose import matrix_from_quat
 from sim.attitude import quat_wxyz
+from sim.record_log import Record
 from sim.renderer import Observation
 from sim.scenario import Shot, utc_text
 from sim.subjects import shows_earth
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from onboard.whole_file import write_whole
+
 Record = dict[str, Any]
 
 
@@ -36,13 +38,6 @@ class RecordLog:
         write_whole(self.path, "".join(map(_line, ordered)))
         self._partial.unlink(missing_ok=True)
         return ordered
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write under a temporary name, then rename: a file is there whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
 
 
 def _line(record: Record) -> str:

@@ -5,11 +5,9 @@ known states ``p`` or less with a chance of ``p`` at most.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from sim.proportion import at_most, rate
-
-Record = dict[str, Any]
+from sim.record_log import Record
 
 # Beyond 0.1 nothing is claimed: what scores less than the tail states 1 (onboard/acceptance.py).
 LEVELS = (*(float(f"{mantissa}e{power}") for power in range(-6, -1) for mantissa in (1, 2, 5)), 0.1)

@@ -7,8 +7,8 @@ import platform
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
 
+from onboard.whole_file import write_whole
 from sim.charts import (
     breakdown_chart,
     consistency_chart,
@@ -20,12 +20,10 @@ from sim.charts import (
 from sim.ending import ENDINGS, ending
 from sim.footprint import swath_m
 from sim.gallery import data_uri, gallery_html
-from sim.record_log import write_whole
+from sim.record_log import Record
 from sim.scenario import Scenario
 from sim.texture import Mosaic
 from sim.world_map import draw_map
-
-Record = dict[str, Any]
 
 
 def write_report(

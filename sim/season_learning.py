@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from onboard.geodesy import EARTH_RADIUS_M
 from onboard.images import read_image
+from onboard.whole_file import whole
 from sim.errors import SimError
-from sim.record_log import write_whole
 from sim.season import GAIN_STEP
 from sim.texture import Mosaic
 
@@ -45,10 +45,8 @@ def learn_season(base: Mosaic, early_summer: Path, december: Path, out: Path) ->
     counts = np.clip(np.rint(log_gain / GAIN_STEP), -127, 127).astype(np.int8)
     # Sixteen steps of snow are as many as can be told, and pack better.
     levels = (np.rint(snow_share * 15) * 17).astype(np.uint8)
-    temporary = out.with_name(out.name + ".tmp.npz")
-    np.savez_compressed(temporary, log_gain=counts, snow=levels)
-    write_whole(out, temporary.read_bytes())
-    temporary.unlink()
+    with whole(out) as part, part.open("wb") as stream:
+        np.savez_compressed(stream, log_gain=counts, snow=levels)
     size = out.stat().st_size
     return {"bytes": float(size), "median_abs_log_gain": float(np.median(np.abs(gains[2][land])))}
 

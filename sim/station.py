@@ -21,8 +21,9 @@ from onboard.fix import Attitude, Vertical
 from sim.attitude_sensors import NO_SENSORS, AttitudeSensors
 from sim.errors import SimError
 from sim.footprint import outline_lonlat_deg
-from sim.judgement import BestPlace, Record, fix_record, truth_record
+from sim.judgement import BestPlace, fix_record, truth_record
 from sim.ocean import OceanMask
+from sim.record_log import Record
 from sim.scenario import Shot
 from sim.subjects import Studio
 from sim.texture import Mosaic

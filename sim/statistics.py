@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,9 +9,8 @@ from sim.breakdown import BREAKDOWNS, bin_of
 from sim.consistency import consistency
 from sim.first_fix import first_fixes
 from sim.proportion import at_most, rate
+from sim.record_log import Record
 from sim.reliability import reliability
-
-Record = dict[str, Any]
 
 # A fix is right within this distance of the true nadir point, or this share of the swath, whichever is more.
 RIGHT_WITHIN_M, RIGHT_WITHIN_SWATH = 25e3, 0.03

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
 
 from onboard.errors import INTERNAL_ERROR
 from onboard.tracker import Sighter
+from onboard.whole_file import write_whole
 from sim.campaign import claim, require_flyable, told_altitude_m
 from sim.crew import Crew
 from sim.first_fix import ACCURATE_M
@@ -21,12 +21,10 @@ from sim.ocean import OceanMask, ocean_files
 from sim.places import Ground
 from sim.progress import Progress
 from sim.proportion import at_most, rate
-from sim.record_log import RecordLog, write_whole
+from sim.record_log import Record, RecordLog
 from sim.statistics import percentiles, right_within_m
 from sim.texture import Mosaic
 from sim.track_flight import FlightJob, TrackPlan, flight_jobs, track
-
-Record = dict[str, Any]
 
 # A state that is far off by less than this many of its own sigmas has warned of it.
 WARNED_SIGMAS = 4.0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,12 +19,11 @@ from sim.attitude import NadirPointing
 from sim.errors import SimError
 from sim.flight_scenario import FlightScenario
 from sim.ocean import OceanMask
+from sim.record_log import Record
 from sim.scenario import Flight, Shot
 from sim.station import JPEG_QUALITY
 from sim.subjects import Studio
 from sim.texture import Mosaic
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

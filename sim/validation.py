@@ -15,12 +15,13 @@ from onboard.camera import Camera
 from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_nadir_camera
 from onboard.images import read_image
 from onboard.localizer import Localizer
+from onboard.whole_file import write_whole
 from sim.campaign import claim
 from sim.configuration import file_identity
 from sim.earth_frames import sun_ecef
 from sim.errors import SimError
 from sim.look import draw_look
-from sim.record_log import Record, RecordLog, write_whole
+from sim.record_log import Record, RecordLog
 from sim.renderer import Renderer
 from sim.season import season_of
 from sim.texture import Mosaic

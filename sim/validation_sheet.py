@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.images import read_image
-from sim.record_log import write_whole
+from onboard.whole_file import write_whole
 
 TILE_WIDTH_PX, COLUMNS, MOST = 240, 4, 48
 

@@ -1,7 +1,6 @@
 """The map of a campaign: where frames were taken, what they show, and how they ended."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -11,12 +10,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from onboard.geodesy import geodetic_from_ecef, wrap_lon_deg
+from onboard.whole_file import whole
 from sim.ending import ENDINGS, ending
 from sim.geojson import split
+from sim.record_log import Record
 from sim.scenario import Flight, Scenario
 from sim.texture import Mosaic
-
-Record = dict[str, Any]
 
 INK, FAINT = "#1c2733", "#66737f"
 # More footprints, or more tracks, than this hide the map.
@@ -50,9 +49,8 @@ def draw_map(
             for handle in legend.legend_handles:
                 handle.set_sizes([40])  # type: ignore[union-attr]
                 handle.set_alpha(1)  # type: ignore[union-attr]
-        temporary = path.with_name(path.name + ".tmp")
-        figure.savefig(temporary, format="png")
-        temporary.replace(path)
+        with whole(path) as part:
+            figure.savefig(part, format="png")
 
 
 def _frames(axes: Axes, key: str, members: list[tuple[Record, Record, str]], total: int) -> None:
