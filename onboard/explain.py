@@ -208,7 +208,7 @@ def _screening_checks(evidence: Evidence) -> list[Check]:
 def _agreement_checks(agreements: Sequence[Consensus]) -> list[Check]:
     heaviest = agreements[0]
     most = max(agreement.candidate.votes for agreement in agreements)
-    votes = f"{most} for the most voted of {len(agreements)} places verified, {heaviest.candidate.votes} for the best"
+    votes = f"{most} for the most voted, {heaviest.candidate.votes} for the best; places verified: {len(agreements)}"
     agreeing = (
         f"{heaviest.agree.sum()} of {len(heaviest.matches)} pairs in one turn, scale and shift at the best of these,"
         f" of weight {heaviest.support:.1f}"

@@ -152,7 +152,8 @@ def _world_title(explanation: Explanation) -> str:
     if not explanation.places:
         return "The catalogue's landmarks: no place was considered"
     count = len(explanation.places)
-    return f"The catalogue's landmarks and the {count} places considered; named by rank and landmarks recognised"
+    places = "the one place" if count == 1 else f"the {count} places"
+    return f"The catalogue's landmarks and {places} considered; named by rank and landmarks recognised"
 
 
 def _table(page: Picture, places: tuple[Place, ...], top: int) -> None:

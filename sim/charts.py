@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from scipy.stats import chi2
 
 from sim.breakdown import BREAKDOWNS
@@ -101,9 +101,8 @@ def error_chart(fixes: Sequence[Record], statistics: Record) -> bytes:
             at = float(np.percentile(errors_km, share))
             nadir.plot([at], [share / 100], "o", color=INK, markersize=4)
             nadir.annotate(f"{name} {at:.2f} km", (at, share / 100), (6, -10), textcoords="offset points", fontsize=8)
-        nadir.set_xscale("log")
+        _log_x(nadir)
         nadir.set(title="nadir error, km", ylim=(0, 1.25), yticks=np.arange(0, 1.01, 0.25))
-        nadir.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         nadir.legend(loc="upper left", frameon=False, fontsize=8)
         for i, (axis, colour) in enumerate(zip(AXES, (BLUE, RIGHT, ENDINGS["NO_MATCH"].colour))):
             signed = np.sort([fix["error_neu_m"][i] for fix in right]) / 1e3
@@ -196,8 +195,7 @@ def latency_chart(fixes: Sequence[Record]) -> bytes:
             values = np.sort([fix[key] for fix in fixes])
             shares = f"median {np.median(values):.0f}, 95 % {np.percentile(values, 95):.0f} ms"
             _cdf(axes, np.maximum(values, 0.1), colour, f"{label}: {shares}")
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _log_x(axes)
         axes.set(title="time a frame, ms", ylim=(0, 1.25), yticks=np.arange(0, 1.01, 0.25))
         axes.legend(loc="upper left", frameon=False, fontsize=8)
 
@@ -224,6 +222,14 @@ def first_fix_chart(first: Record) -> bytes:
         axes.legend(loc="lower right", frameon=False, fontsize=8)
 
     return _svg(draw, 5.6, 3.2)
+
+
+def _log_x(axes: Axes) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5 of each decade, so that less than one has some."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _cdf(axes: Axes, ordered: np.ndarray, colour: str, label: str) -> None:
