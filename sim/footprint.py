@@ -3,7 +3,7 @@
 import numpy as np
 
 from onboard.camera import Camera
-from onboard.geodesy import EARTH_RADIUS_M, Array, geodetic_from_ecef, intersect_ellipsoid
+from onboard.geodesy import EARTH_RADIUS_M, WGS84_A_M, Array, geodetic_from_ecef, intersect_ellipsoid
 
 
 def outline_lonlat_deg(camera: Camera, position_ecef_m: Array, ecef_from_cam: Array, per_side: int = 12) -> Array:
@@ -35,7 +35,7 @@ def outline_lonlat_deg(camera: Camera, position_ecef_m: Array, ecef_from_cam: Ar
 
 def swath_m(camera: Camera, altitude_m: float) -> float:
     """Ground width (m) seen across the middle of the picture from an altitude, looking straight down."""
-    position = np.array([6378137.0 + altitude_m, 0.0, 0.0])
+    position = np.array([WGS84_A_M + altitude_m, 0.0, 0.0])
     ecef_from_cam = np.array([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
     edges = np.array([[-0.5, camera.cy], [camera.width - 0.5, camera.cy]])
     ground = intersect_ellipsoid(position, camera.rays(edges) @ ecef_from_cam.T)

@@ -2,18 +2,15 @@
 
 from typing import Any
 
-import numpy as np
+from scipy.stats import binomtest
 
 
-def wilson_interval(hits: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Score interval (Wilson 1927) of a proportion, 95 % by default; (0, 1) without trials."""
+def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
+    """Score interval (Wilson 1927) of a proportion, 95 %; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
-    share, z2 = hits / trials, z * z
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = z / (1 + z2 / trials) * np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    # With no hit, or nothing but hits, the bound is exactly the end of the range.
-    return (0.0 if hits == 0 else float(centre - half)), (1.0 if hits == trials else float(centre + half))
+    interval = binomtest(hits, trials).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def at_most(hits: int, trials: int) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from onboard.geodesy import Array, ecef_from_ned, geodetic_from_ecef, heading_deg_of
 from onboard.mission import Mission
+from onboard.orbit_motion import EARTH_ROTATION_RAD_S
 from sim.attitude import Attitude
 from sim.j2_orbit import EARTH_GM_M3_S2
 from sim.look import Look
@@ -16,7 +17,6 @@ from sim.orbit import Orbit
 
 # Start of a campaign that names none and has no TLE: northern summer, as in the Blue Marble most people have.
 DEFAULT_START = np.datetime64("2026-07-01T00:00:00", "us")
-EARTH_ROTATION_RAD_S = 7.292115e-5  # WGS84
 EARTH = "earth"  # the subject of a frame that shows what is there
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import spearmanr
 
 from onboard.geodesy import Array
 from sim.record_log import Record
@@ -78,16 +79,9 @@ def histogram_distance(a: Array, b: Array) -> float:
 
 def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman's coefficient, ties at their mean rank; NaN when one side is constant or there are fewer than 3."""
-    ranks = [_ranks(np.asarray(values, float)) for values in (a, b)]
-    if len(ranks[0]) < 3 or min(rank.std() for rank in ranks) == 0:
+    if len(np.asarray(a)) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _ranks(values: Array) -> Array:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]
+    return float(spearmanr(a, b).statistic)
 
 
 def _rounded(value: float) -> float | None:
