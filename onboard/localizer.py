@@ -153,7 +153,7 @@ class Localizer:
         view, camera, known = sighting.view, sighting.camera, sighting.known
         if view is None or camera is None or known is None:
             return [Hypothesis.nothing_at(candidate) for candidate in candidates]
-        with self._looking(Clock(None)):
+        with self._looking():
             seen = []
             for candidate in candidates:
                 agreement = self._verifier.verify(candidate, view, sighting.worldwide)
@@ -169,8 +169,9 @@ class Localizer:
         return list(evidence.hypotheses)
 
     @contextmanager
-    def _looking(self, clock: Clock) -> Iterator[None]:
+    def _looking(self, clock: Clock | None = None) -> Iterator[None]:
         """One caller at a time, of one localizer; raises Rejected when it is not this one's turn in time."""
+        clock = clock or Clock(None)
         left_s = clock.left_s()
         if not self._lock.acquire(timeout=-1 if left_s is None else min(left_s, threading.TIMEOUT_MAX)):
             raise clock.late
