@@ -1,9 +1,8 @@
 """The console script ``nadir``: each installed package adds its own verbs. They import what they need as they run, so
 that `nadir localize` starts without what only the others use; a verb's default ``extra`` names whose packages it takes.
 
-Exit codes: 0 done, 1 done but for something that was told (an image that could not be read, a wrong fix in a campaign),
-2 not done (wrong usage, a file that is missing or damaged), 130 interrupted. JSON goes to stdout, text for people to
-stderr.
+Exit codes: 0 done; 1 done, but not all is well (an image could not be read, a campaign has a wrong fix); 2 not done
+(wrong usage, a file that is missing or damaged); 130 interrupted. JSON goes to stdout, text for people to stderr.
 """
 
 import argparse
