@@ -176,6 +176,9 @@ def test_a_file_s_folder_is_made_before_the_work(tmp_path: Path) -> None:
     assert (tmp_path / "new").is_dir()
     with pytest.raises(argparse.ArgumentTypeError, match="is a directory"):
         output_file(str(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(argparse.ArgumentTypeError, match="folder cannot be made"):
+        output_file(str(tmp_path / "file" / "a.json"))
 
 
 def test_onnx_is_the_network_and_carries_its_metadata(trained: tuple[Student, Path], models) -> None:
