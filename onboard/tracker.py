@@ -1,5 +1,6 @@
 """Frames of one pass in, orbit state out: search, vote, filter, coast, recover."""
 
+import numbers
 import operator
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,8 +59,9 @@ class Tracker:
     """
 
     def __init__(self, localizer: Sighter, mount_heading_deg: float | None = None) -> None:
-        if mount_heading_deg is not None and not np.isfinite(mount_heading_deg):
-            raise UsageError(f"mount_heading_deg is {mount_heading_deg}: give degrees, or None where nobody knows")
+        known = mount_heading_deg is not None
+        if known and not (isinstance(mount_heading_deg, numbers.Real) and np.isfinite(float(mount_heading_deg))):
+            raise UsageError(f"mount_heading_deg is {mount_heading_deg!r}: give degrees, or None where nobody knows")
         self._localizer, self._mount_deg = localizer, mount_heading_deg
         mission, acceptance, landmarks = localizer.mission, localizer.agreement_acceptance, localizer.catalogue.unit
         self._limit = acceptance.limit

@@ -339,6 +339,10 @@ def test_a_mission_mounts_its_camera(mission_file: Path, tmp_path: Path) -> None
         ("gsd_m: 7400", "gsd_m: 7400\noff_nadir_deg: 55", "off_nadir_deg: from 710 km a camera 55 degrees off nadir"),
         ("gsd_m: 7400", "gsd_m: 7400\noff_nadir_deg: steep", ":8: off_nadir_deg: must be a number"),
         ("gsd_m: 7400", "gsd_m: 7400\noff_nadir_direction_deg: 90", "give off_nadir_deg too"),
+        ("gsd_m: 7400", "gsd_m: !!python/name:os.system", ":7: gsd_m: could not determine a constructor"),
+        ("gsd_m: 7400", "gsd_m: 7400\n? [a]\n: 1", ":8: a key must be a word"),
+        ("gsd_m: 7400", "gsd_m: " + "[" * 3000 + "]" * 3000, "not YAML: .*recursion"),
+        ("gsd_m: 7400", "gsd_m: [" + "x, " * 2000 + "x]", r"gsd_m: must be a number, not \['x', 'x', 'x', .{1,50}$"),
     ],
 )
 def test_mistyped_missions_name_key_and_line(mission_file: Path, old: str, new: str, says: str) -> None:

@@ -128,8 +128,9 @@ def test_a_mount_told_wrongly_costs_one_frame():
 
 
 def test_a_mount_that_is_no_number_is_refused():
-    with pytest.raises(UsageError, match="mount_heading_deg is nan"):
-        Tracker(ToldLocalizer(), np.nan)
+    for told in (np.nan, "90", [90.0]):
+        with pytest.raises(UsageError, match=r"mount_heading_deg is .*: give degrees"):
+            Tracker(ToldLocalizer(), told)
 
 
 def test_a_camera_may_take_ten_frames_a_second():
