@@ -98,7 +98,8 @@ class Localizer:
 
         altitude_m: height above the ellipsoid and its sigma, which must hold what the focal length leaves open, too;
         vertical: where down is; the mission's when None, but that attitude and prior together tell the vertical. All
-        enter as weighted residuals. Past ``deadline_ms`` the answer is TIMEOUT. Never raises; see `Fix` for the fields.
+        enter as weighted residuals. Past ``deadline_ms``, another caller's frame included, the answer is TIMEOUT. Never
+        raises; see `Fix` for the fields.
         """
         return self.examine(
             frame, timestamp_ns=timestamp_ns, altitude_m=altitude_m, attitude=attitude, prior=prior,
