@@ -3,36 +3,32 @@
 import argparse
 import math
 from collections.abc import Callable
+from typing import TypeVar
+
+_Kind = TypeVar("_Kind", int, float)
 
 
 def whole(low: int, high: float = math.inf) -> Callable[[str], int]:
     """A converter to an integer of ``low`` to ``high``."""
 
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text}: must be a whole number") from None
-        _require(low <= value <= high, text, low, high)
-        return value
-
-    return convert
+    return _bounded(int, "a whole number", low, high)
 
 
 def number(low: float, high: float = math.inf) -> Callable[[str], float]:
     """A converter to a finite number of ``low`` to ``high``."""
 
-    def convert(text: str) -> float:
+    return _bounded(float, "a number", low, high)
+
+
+def _bounded(kind: type[_Kind], what: str, low: float, high: float) -> Callable[[str], _Kind]:
+    def convert(text: str) -> _Kind:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text}: must be a number") from None
-        _require(math.isfinite(value) and low <= value <= high, text, low, high)
+            raise argparse.ArgumentTypeError(f"{text}: must be {what}") from None
+        if not low <= value <= high or value == math.inf:
+            bounds = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+            raise argparse.ArgumentTypeError(f"{text}: must be {bounds}")
         return value
 
     return convert
-
-
-def _require(holds: bool, text: str, low: float, high: float) -> None:
-    if not holds:
-        raise argparse.ArgumentTypeError(f"{text}: must be {low:g} {'or more' if high == math.inf else f'to {high:g}'}")

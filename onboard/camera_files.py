@@ -65,8 +65,8 @@ def _from_ros(path: Path, data: dict[str, Any], named: Named) -> Camera:
             raise CameraError(f"its mask {mask_path} is missing or no picture")
         mask = picture > 127
     return _camera(
-        (data["image_width"], data["image_height"]), k, str(data.get("distortion_model") or "plumb_bob"),
-        distortion, str(data.get("camera_name", path.stem)), mask,
+        _numbers([data["image_width"], data["image_height"]], "image_width and image_height"), k,
+        str(data.get("distortion_model") or "plumb_bob"), distortion, str(data.get("camera_name", path.stem)), mask,
     )  # fmt: skip
 
 
@@ -76,10 +76,10 @@ def _from_opencv(path: Path, content: str) -> Camera:
     if k is None:
         raise KeyError("camera_matrix")
     distortion = storage.getNode("distortion_coefficients").mat()
-    size = tuple(storage.getNode(f"image_{side}").real() for side in ("width", "height"))
+    size = [storage.getNode(f"image_{side}").real() for side in ("width", "height")]
     # OpenCV's calibration sample marks fisheye cameras so; everything else is its rational family.
     fisheye = storage.getNode("fisheye_model").real() == 1
-    coefficients = [] if distortion is None else distortion.ravel()
+    coefficients = [] if distortion is None else distortion.ravel().tolist()
     model = "equidistant" if fisheye else ("plumb_bob" if len(coefficients) <= 5 else "rational_polynomial")
     return _camera(size, k, model, coefficients, path.stem, None)
 
@@ -96,7 +96,9 @@ def _from_kalibr(data: dict[str, Any], name: str) -> Camera:
     return _camera(size, k, _KALIBR_MODELS[kind], data.get("distortion_coeffs", []), name, None)
 
 
-def _camera(size: Any, k: Array, model: str, distortion: Any, name: str, mask: NDArray[np.bool_] | None) -> Camera:
+def _camera(
+    size: list[float], k: Array, model: str, distortion: Any, name: str, mask: NDArray[np.bool_] | None
+) -> Camera:
     if k.shape != (3, 3):
         raise CameraError(f"camera_matrix: must be 3x3, not {'x'.join(map(str, k.shape))}")
     (fx, skew, cx), (_, fy, cy), _ = k.tolist()
@@ -104,10 +106,10 @@ def _camera(size: Any, k: Array, model: str, distortion: Any, name: str, mask: N
         raise CameraError("camera_matrix: has skew, which no model here carries")
     if not np.allclose(k, [[fx, skew, cx], [0, fy, cy], [0, 0, 1]], rtol=0, atol=1e-9):
         raise CameraError("camera_matrix: must be fx 0 cx, 0 fy cy, 0 0 1, row by row")
-    width, height = _numbers(list(size), "image_width and image_height")
+    width, height = size
     if width % 1 or height % 1:
         raise CameraError(f"image size {width:g}x{height:g}: must be whole pixels")
-    coefficients = tuple(_numbers(list(distortion), "distortion_coefficients"))
+    coefficients = tuple(_numbers(distortion, "distortion_coefficients"))
     return Camera(int(width), int(height), fx, fy, cx, cy, model, coefficients, name, mask)
 
 

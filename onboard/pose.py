@@ -82,6 +82,21 @@ class PoseKnowledge:
         return GroundPlane(self.altitude_m, self.down_cam)
 
 
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """Where a position is, and its north, east and down axes (3, 3) in ECEF."""
+
+    lat_deg: float
+    lon_deg: float
+    altitude_m: float
+    axes: Array
+
+    @classmethod
+    def at(cls, position_ecef_m: Array) -> "_Level":
+        lat, lon, alt = (float(value) for value in geodetic_from_ecef(position_ecef_m))
+        return cls(lat, lon, alt, ecef_from_ned(lat, lon))
+
+
 def solve_pose(
     camera: Camera,
     pixels: Array,
@@ -100,12 +115,11 @@ def solve_pose(
     position, rotation = start_position_ecef_m.astype(float), start_ecef_from_cam.astype(float)
     inflation = 1.0
     for _ in range(_ITERATIONS):
-        lat, lon, _ = geodetic_from_ecef(position)
-        axes = ecef_from_ned(lat, lon)  # anew: a step beside a pole turns them by any angle
-        seen, by_move = _reprojection(camera, pixels, points_ecef_m, position, rotation, axes)
+        level = _Level.at(position)  # anew: a step beside a pole turns it by any angle
+        seen, by_move = _reprojection(camera, pixels, points_ecef_m, position, rotation, level.axes)
         if not np.isfinite(seen).all():
             return None
-        told, told_by_move = _priors(position, rotation, known)
+        told, told_by_move = _priors(position, rotation, level, known)
         seen, by_move = (per_sigma @ seen[..., None]).ravel(), (per_sigma @ by_move).reshape(-1, 6)
         length = np.linalg.norm(seen.reshape(-1, 2), axis=1)
         weight = np.repeat(np.minimum(1.0, _HUBER / np.maximum(length, 1e-9)), 2)
@@ -113,7 +127,7 @@ def solve_pose(
         gradient = by_move.T @ (weight * seen) + told_by_move.T @ told
         inflation = max(1.0, float(weight @ seen**2) / max(1.0, len(seen) - 6.0))
         move = -np.linalg.solve(normal, gradient)
-        position = position + axes @ move[:3]
+        position = position + level.axes @ move[:3]
         rotation = rotation @ cv2.Rodrigues(move[3:])[0]
         if np.linalg.norm(move[:3]) < 0.1 and np.linalg.norm(move[3:]) < 1e-7:
             break
@@ -140,7 +154,7 @@ def vagueness(free: Pose, known: PoseKnowledge) -> float:
 
 
 def _off_told(free: Pose, known: PoseKnowledge) -> tuple[Array, Array]:
-    return _priors(free.position_ecef_m, free.ecef_from_cam, known)
+    return _priors(free.position_ecef_m, free.ecef_from_cam, _Level.at(free.position_ecef_m), known)
 
 
 def _reprojection(
@@ -158,22 +172,21 @@ def _reprojection(
     return seen - pixels, np.concatenate([by_point @ by_move, by_point @ by_turn], axis=2)
 
 
-def _priors(position: Array, rotation: Array, known: PoseKnowledge) -> tuple[Array, Array]:
+def _priors(position: Array, rotation: Array, level: _Level, known: PoseKnowledge) -> tuple[Array, Array]:
     """Prior residuals in sigmas (K,) and their derivatives (K, 6) by a move north, east and down and a turn: of
     altitude, of tilt (2), and where they were told of attitude (3) and place (2: the way from the one told, as it
     arrives north and east). To first order in what is small: what should be down off the vertical, that way, and an
     attitude off the one told."""
-    lat, lon, alt = (float(value) for value in geodetic_from_ecef(position))
     radius = float(np.linalg.norm(position))
-    residuals, slopes = [(alt - known.altitude_m) / known.altitude_sigma_m], np.zeros((1, 6))
+    residuals, slopes = [(level.altitude_m - known.altitude_m) / known.altitude_sigma_m], np.zeros((1, 6))
     slopes[0, 2] = -1 / known.altitude_sigma_m
-    here = ecef_from_ned(lat, lon)
-    residuals += (here[:, :2].T @ (rotation @ known.down_cam) / known.pointing_sigma_rad).tolist()
+    level_from_ecef = level.axes[:, :2].T
+    residuals += (level_from_ecef @ (rotation @ known.down_cam) / known.pointing_sigma_rad).tolist()
     pointing = np.zeros((2, 6))
     # Moving north turns "down" backwards, which what should be down then seems to point ahead of; a camera turned by w
     # turns its down d by w × d.
     pointing[0, 0] = pointing[1, 1] = 1 / radius
-    pointing[:, 3:] = here[:, :2].T @ rotation @ np.cross(np.eye(3), known.down_cam).T
+    pointing[:, 3:] = level_from_ecef @ rotation @ np.cross(np.eye(3), known.down_cam).T
     slopes = np.vstack([slopes, pointing / known.pointing_sigma_rad])
     if known.attitude is not None:
         told = matrix_from_quat(np.array(known.attitude.quat_ecef_from_cam_wxyz))
@@ -181,9 +194,9 @@ def _priors(position: Array, rotation: Array, known: PoseKnowledge) -> tuple[Arr
         slopes = np.vstack([slopes, np.eye(3, 6, 3) / known.attitude.sigma_rad])
     if known.prior is not None:
         prior = known.prior
-        back = here[:, :2].T @ unit_from_latlon(prior.lat_deg, prior.lon_deg)
-        way_m = distance_m(prior.lat_deg, prior.lon_deg, lat, lon) / prior.sigma_m
-        residuals += (-back / max(float(np.linalg.norm(back)), 1e-15) * way_m).tolist()
+        back = level_from_ecef @ unit_from_latlon(prior.lat_deg, prior.lon_deg)
+        way_m = distance_m(prior.lat_deg, prior.lon_deg, level.lat_deg, level.lon_deg)
+        residuals += (-back / max(float(np.linalg.norm(back)), 1e-15) * (way_m / prior.sigma_m)).tolist()
         slopes = np.vstack([slopes, np.eye(2, 6) * EARTH_RADIUS_M / radius / prior.sigma_m])
     return np.array(residuals), slopes
 

@@ -4,6 +4,7 @@ One thread talks, one works. The talker alone touches the queue, so that there i
 one frame at a time and gets the reply back over an in-process socket.
 """
 
+import math
 import queue
 import secrets
 import threading
@@ -147,7 +148,7 @@ class Server:
         while (job := self._jobs.get()) is not None:
             waited_ms = _since_ms(job.arrived_s)
             try:
-                fix = self._solve(job)
+                fix = self._solve(job, waited_ms)
             except Exception as error:  # a worker that ends answers no more frames
                 fix = no_fix(Status.BAD_FRAME, f"{INTERNAL_ERROR}: {type(error).__name__}: {error}")
             served_ms = _since_ms(job.arrived_s)
@@ -156,17 +157,17 @@ class Server:
             done.send_multipart([fix.status.value.encode(), str(served_ms).encode(), *job.envelope, header])
         done.close(linger=0)
 
-    def _solve(self, job: _Job) -> Fix:
+    def _solve(self, job: _Job, waited_ms: float) -> Fix:
         request, timestamp_ns = job.request, job.request.knowledge.get("timestamp_ns")
+        deadline_ms = math.inf if request.deadline_ms is None else request.deadline_ms
+        if waited_ms >= deadline_ms:
+            reason = f"its {deadline_ms:g} ms were over after {waited_ms:.0f} ms in the queue"
+            return no_fix(Status.TIMEOUT, reason, timestamp_ns=timestamp_ns)
         try:
             frame = request.frame()
         except WireError as error:
             return no_fix(Status.BAD_FRAME, str(error), timestamp_ns=timestamp_ns)
-        passed_ms = _since_ms(job.arrived_s)
-        left_ms = None if request.deadline_ms is None else request.deadline_ms - passed_ms
-        if left_ms is not None and left_ms <= 0:
-            reason = f"its {request.deadline_ms:g} ms were over after {passed_ms:.0f} ms in the queue"
-            return no_fix(Status.TIMEOUT, reason, timestamp_ns=timestamp_ns)
+        left_ms = None if request.deadline_ms is None else max(0.0, deadline_ms - _since_ms(job.arrived_s))
         return self._localizer.localize(frame, deadline_ms=left_ms, **request.knowledge)
 
 

@@ -19,7 +19,16 @@ from onboard.geodesy import (
     intersect_ellipsoid,
 )
 from onboard.ground_plane import GroundPlane
-from onboard.pose import Pose, PoseKnowledge, _priors, contradiction, matrix_from_quat, quat_from_matrix, solve_pose
+from onboard.pose import (
+    Pose,
+    PoseKnowledge,
+    _Level,
+    _priors,
+    contradiction,
+    matrix_from_quat,
+    quat_from_matrix,
+    solve_pose,
+)
 
 CAMERA = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5, "plumb_bob", (-0.1, 0.02, 0.0, 0.0, 0.0))
 LOOSE = PoseKnowledge(405e3, 20e3, np.radians(10))
@@ -69,7 +78,9 @@ def test_a_place_told_is_as_far_off_as_it_is(lat: float, lon: float) -> None:
         for way_m in (1e3, 100e3, 5e6, 19e6):
             told_lat, told_lon = (float(value) for value in destination(lat, lon, azimuth, way_m))
             known = replace(LOOSE, prior=Prior(told_lat, told_lon, 1e3))
-            north, east = _priors(position, ecef_from_nadir_camera(lat, lon, 0.0), known)[0][-2:] * 1e3
+            north, east = (
+                _priors(position, ecef_from_nadir_camera(lat, lon, 0.0), _Level.at(position), known)[0][-2:] * 1e3
+            )
             expected = -way_m * np.array([np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))])
             np.testing.assert_allclose([north, east], expected, atol=2.0)
 
@@ -165,12 +176,13 @@ def test_slopes_of_priors(told: bool, tilt_deg: float, rng: np.random.Generator)
     down_cam = Vertical.off_nadir(tilt_deg, 0.0, 0.01).down_cam
     known = PoseKnowledge(400e3, 5e3, 0.01, attitude if told else None, Prior(30.05, 39.9, 5e3), down_cam)
     axes = ecef_from_ned(30.0, 40.0)
-    _, slopes = _priors(position, rotation, known)
+    _, slopes = _priors(position, rotation, _Level.at(position), known)
     for axis, size in enumerate([1e3, 1e3, 1e3, 1e-3, 1e-3, 1e-3]):
         step = np.eye(6)[axis] * size
         ahead, behind = (
-            _priors(position + axes @ move[:3], rotation @ cv2.Rodrigues(move[3:])[0], known)[0]
+            _priors(there, rotation @ cv2.Rodrigues(move[3:])[0], _Level.at(there), known)[0]
             for move in (step, -step)
+            for there in (position + axes @ move[:3],)
         )
         np.testing.assert_allclose(
             slopes[:, axis] * size, (ahead - behind) / 2, atol=0.02 * np.abs(ahead - behind).max() + 2e-3
