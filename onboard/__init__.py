@@ -23,6 +23,7 @@ from onboard.localizer import Localizer, localize
 from onboard.orbit_state import OrbitState, TrackStatus
 from onboard.pack import default_pack
 from onboard.tracker import Tracker
+from onboard.whole_pass import whole_pass
 
 __all__ = [
     "Attitude",
@@ -46,4 +47,5 @@ __all__ = [
     "default_pack",
     "load_camera",
     "localize",
+    "whole_pass",
 ]

@@ -1,9 +1,14 @@
-"""Numbers on a command line, in their bounds: what argparse converts with, so that a wrong one is told at once."""
+"""Numbers in their bounds, and times, on a command line: argparse converts with these, so that a wrong one is told at
+once."""
 
 import argparse
 import math
 from collections.abc import Callable
 from typing import TypeVar
+
+import numpy as np
+
+from onboard.utc import utc_time
 
 _Kind = TypeVar("_Kind", int, float)
 
@@ -18,6 +23,14 @@ def number(low: float, high: float = math.inf) -> Callable[[str], float]:
     """A converter to a finite number of ``low`` to ``high``."""
 
     return _bounded(float, "a number", low, high)
+
+
+def utc(text: str) -> np.datetime64:
+    """A UTC time, to the microsecond."""
+    try:
+        return utc_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _bounded(kind: type[_Kind], what: str, low: float, high: float) -> Callable[[str], _Kind]:

@@ -3,35 +3,32 @@
 import argparse
 import json
 import math
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from onboard.arguments import number
-from onboard.camera_files import load_camera
+from onboard.cli_runtime import (
+    Progress,
+    add_altitude_option,
+    add_runtime_options,
+    open_localizer,
+    place_text,
+    rounded,
+    told_altitude_m,
+)
 from onboard.errors import ImageError, UsageError
 from onboard.explain_drawing import Picture
 from onboard.explain_page import Page
 from onboard.fix import Fix, Prior, Status, Vertical, no_fix
 from onboard.images import image_paths, read_image
 from onboard.localizer import Localizer
-from onboard.mission import Mission
-from onboard.pack import default_pack
 from onboard.plugins import service
-
-# Who names an altitude knows the scale to about this share: orbits are published to a few kilometres, but the focal
-# length of a camera that was never calibrated is good to some hundredths, and tells from the altitude by nothing else.
-ALTITUDE_SIGMA = 0.03
 
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("localize", help="tell where images were taken")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files or directories; - reads standard input")
-    parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
-    parser.add_argument("--camera", help="camera file (default: the pack's)")
-    parser.add_argument(
-        "--altitude-km", type=number(50, 100_000), help="height above the ellipsoid (default: the mission's)"
-    )
+    add_runtime_options(parser)
+    add_altitude_option(parser)
     parser.add_argument(
         "--off-nadir-deg", type=number(-360, 360), metavar="T", help="tilt of the camera (default: the mission's)"
     )
@@ -87,12 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     _require_tilt(arguments)
     prior = _prior(arguments.near)
     paths = list(image_paths(arguments.images))
-    camera = load_camera(arguments.camera) if arguments.camera else None
-    localizer = Localizer(arguments.pack or default_pack(), camera)
-    altitude_m = None
-    if arguments.altitude_km is not None:
-        altitude_m = (arguments.altitude_km * 1e3, ALTITUDE_SIGMA * arguments.altitude_km * 1e3)
-        _warn_of_altitude(*altitude_m, localizer.mission)
+    localizer = open_localizer(arguments)
+    altitude_m = told_altitude_m(arguments.altitude_km, localizer.mission)
     vertical = _vertical(arguments, localizer.mission.pointing_sigma_deg)
     page = _page(arguments, localizer) if arguments.explain else None
     unread = False
@@ -114,18 +107,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if unread else 0
 
 
-def _warn_of_altitude(altitude_m: float, sigma_m: float, mission: Mission) -> None:
-    """Note an altitude that the mission does not fly: it may be meant, more often pack or camera are another's."""
-    low, high = mission.orbit.altitude_m
-    if not low - sigma_m <= altitude_m <= high + sigma_m:
-        flies = f"{low / 1e3:g} to {high / 1e3:g} km"
-        print(
-            f"nadir: note: mission {mission.name} flies at {flies}, --altitude-km is {altitude_m / 1e3:g}: are pack "
-            "and camera those of the picture?",
-            file=sys.stderr,
-        )
-
-
 def _page(arguments: argparse.Namespace, localizer: Localizer) -> Page:
     if arguments.mosaic is None:
         return Page(arguments.explain, localizer, None)
@@ -143,14 +124,14 @@ def as_json(path: str, fix: Fix) -> dict[str, object]:
     return {
         "image": path,
         "status": fix.status.value,
-        "lat_deg": _rounded(fix.lat_deg, 5),
-        "lon_deg": _rounded(fix.lon_deg, 5),
-        "altitude_m": _rounded(fix.altitude_m, 0),
-        "heading_deg": _rounded(fix.heading_deg, 2),
-        "sigma_m": _rounded(fix.sigma_m, 0),
+        "lat_deg": rounded(fix.lat_deg, 5),
+        "lon_deg": rounded(fix.lon_deg, 5),
+        "altitude_m": rounded(fix.altitude_m, 0),
+        "heading_deg": rounded(fix.heading_deg, 2),
+        "sigma_m": rounded(fix.sigma_m, 0),
         "false_fix_probability": None if math.isnan(fix.false_fix_probability) else fix.false_fix_probability,
         "inliers": fix.inliers,
-        "latency_ms": _rounded(fix.timings_ms.get("total", 0.0), 1),
+        "latency_ms": rounded(fix.timings_ms.get("total", 0.0), 1),
         "reason": fix.reason or None,
     }
 
@@ -159,26 +140,6 @@ def as_text(path: str, fix: Fix) -> str:
     if fix.status is not Status.FIX:
         return f"{path}: {fix.status.value}: {fix.reason}"
     return (
-        f"{path}: FIX: {abs(fix.lat_deg):.3f}°{'NS'[fix.lat_deg < 0]} {abs(fix.lon_deg):.3f}°{'EW'[fix.lon_deg < 0]}"
-        f" ±{fix.sigma_m / 1e3:.1f} km, heading {fix.heading_deg:.0f}°, {fix.inliers} inliers,"
-        f" false-fix probability {fix.false_fix_probability:.1g}"
+        f"{path}: FIX: {place_text(fix.lat_deg, fix.lon_deg, fix.sigma_m)}, heading {fix.heading_deg:.0f}°,"
+        f" {fix.inliers} inliers, false-fix probability {fix.false_fix_probability:.1g}"
     )
-
-
-def _rounded(value: float, digits: int) -> float | None:
-    return None if math.isnan(value) else round(value, digits)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A counter on standard error, on a terminal only: the runtime carries no progress library."""
-
-    total: int
-
-    def show(self, number: int) -> None:
-        if self.total > 1 and sys.stderr.isatty():
-            print(f"\r{number + 1}/{self.total} ", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        if self.total > 1 and sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -4,21 +4,18 @@ import argparse
 import hashlib
 import signal
 import sys
-from pathlib import Path
 
-from onboard.camera_files import load_camera
+from onboard.cli_runtime import add_runtime_options, open_localizer
 from onboard.describer import Describer
-from onboard.localizer import Localizer
 from onboard.orientation import OrientationNetwork
-from onboard.pack import MANIFEST, default_pack
+from onboard.pack import MANIFEST
 
 _BIND = "tcp://127.0.0.1:5555"
 
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("serve", help="answer frames sent to a ZeroMQ socket (protocol: docs/hil.md)")
-    parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
-    parser.add_argument("--camera", help="camera file (default: the pack's)")
+    add_runtime_options(parser)
     parser.add_argument(
         "--bind", default=_BIND, metavar="ADDR",
         help="where to listen (default: %(default)s; tcp://*:5555 for other machines, who need no password)",
@@ -31,9 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     from onboard.server import Server
     from onboard.wire import VERSION
 
-    camera = load_camera(arguments.camera) if arguments.camera else None
-    pack = Path(arguments.pack or default_pack())
-    localizer = Localizer(pack, camera)
+    localizer = open_localizer(arguments)
+    pack = localizer.pack.path
     networks: dict[str, Describer | OrientationNetwork] = {"descriptors": localizer.describer}
     if localizer.orientation is not None:
         networks["directions"] = localizer.orientation

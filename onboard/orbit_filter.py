@@ -5,7 +5,7 @@ drawn towards the mission's pointing, the same way frame after frame, and no num
 (colored measurement errors as states of their own: Bar-Shalom, Li and Kirubarajan 2001, 8.2).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,17 +27,34 @@ LEAN_LASTS_S = 5400.0
 
 def predict(estimate: OrbitEstimate, time_s: float) -> OrbitEstimate:
     """The estimate at another moment; the covariance grows there and back."""
+    return way_to(estimate, time_s).there
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """From an estimate to the one predicted ``there``, to first order: transition (8, 8), the derivative of the later
+    state and lean by the earlier ones; noise (8, 8), the covariance that comes in between."""
+
+    there: OrbitEstimate
+    transition: Array
+    noise: Array
+
+
+def way_to(estimate: OrbitEstimate, time_s: float) -> Way:
+    """`predict`, and how the prediction depends on the estimate."""
     seconds = time_s - estimate.time_s
     state, covariance = estimate.state, estimate.covariance
+    whole, noise = np.eye(8), np.zeros((8, 8))
     spans = int(np.ceil(abs(seconds) / _SPAN_S))
     for _ in range(spans):
         state, by_state = propagate_with_transition(state, seconds / spans)
         kept = float(np.exp(-abs(seconds) / spans / LEAN_LASTS_S))
-        transition, noise = np.eye(8) * kept, np.eye(8) * (1 - kept**2)
-        transition[:6, :6], noise[:6, :6] = by_state, _process_noise(abs(seconds) / spans)
-        covariance = transition @ covariance @ transition.T + noise
+        transition, added = np.eye(8) * kept, np.eye(8) * (1 - kept**2)
+        transition[:6, :6], added[:6, :6] = by_state, _process_noise(abs(seconds) / spans)
+        whole, noise = transition @ whole, transition @ noise @ transition.T + added
+        covariance = transition @ covariance @ transition.T + added
     lean = estimate.lean * np.exp(-abs(seconds) / LEAN_LASTS_S)
-    return OrbitEstimate(time_s, state, lean, (covariance + covariance.T) / 2)
+    return Way(OrbitEstimate(time_s, state, lean, (covariance + covariance.T) / 2), whole, noise)
 
 
 def bent(estimate: OrbitEstimate) -> OrbitEstimate:

@@ -9,7 +9,7 @@ from onboard.fix import Fix
 from onboard.geodesy import Array, geodetic_from_ecef, horizontal_covariance
 from onboard.orbit_filter import bent
 from onboard.orbit_fit import OrbitEstimate
-from onboard.orbit_motion import inertial_velocity
+from onboard.orbit_motion import inertial_velocity, track_rad
 
 
 class TrackStatus(Enum):
@@ -35,7 +35,8 @@ class OrbitState:
     position_ecef_m (3,); velocity_ecef_m_s (3,): as seen from the turning Earth; velocity_inertial_m_s (3,): along the
     inertial axes that coincide with ECEF at the timestamp; covariance (6, 6): of position and velocity in ECEF;
     lat_deg, lon_deg, altitude_m: geodetic WGS84 nadir point and height; sigma_m: of the nadir point, along its worst
-    direction; mount_heading_deg: azimuth of the image's up direction less that of the inertial velocity;
+    direction; heading_deg: azimuth of the image's up direction; mount_heading_deg: that less the azimuth of the
+    inertial velocity;
     frames_used: since the orbit was found; false_track_probability: that frames showing nothing known, but for one,
     would have agreed on an orbit as these did when it was found (of an orbit begun with one fix: that fix's own);
     fix: what the frame said alone, None for a prediction.
@@ -52,6 +53,7 @@ class OrbitState:
     lon_deg: float = np.nan
     altitude_m: float = np.nan
     sigma_m: float = np.nan
+    heading_deg: float = np.nan
     mount_heading_deg: float = np.nan
     frames_used: int = 0
     false_track_probability: float = np.nan
@@ -93,6 +95,7 @@ def state_of(
         lon,
         altitude,
         horizontal_sigma_m(estimate),
+        float(np.degrees(track_rad(estimate.state)) + mount_heading_deg) % 360,
         mount_heading_deg,
         frames_used,
         false_track_probability,

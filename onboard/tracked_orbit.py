@@ -21,11 +21,13 @@ _MOUNT_GAIN = 0.2  # how fast the camera's heading along the track follows what 
 @dataclass(frozen=True, eq=False)
 class TrackedOrbit:
     """estimate: position and velocity at its time; mount_deg: azimuth of the image's up direction less that of flight;
-    frames_used; used_s: when the newest of these was taken; chance: that the orbit is a false one."""
+    frames_used; founders_s: when the frames were taken that it was found by; used_s: when the newest of its frames was;
+    chance: that the orbit is a false one."""
 
     estimate: OrbitEstimate
     mount_deg: float
     frames_used: int
+    founders_s: tuple[float, ...]
     used_s: float
     chance: float
 

@@ -25,7 +25,7 @@ from onboard.orbit_window import VoteWindow
 from onboard.pose import PoseKnowledge
 from onboard.tracked_orbit import TrackedOrbit, track_deg
 
-_LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
+LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
 _LONGEST_GAP_S = 86400.0
 _CLOCK_SET_BACK_FRAMES = 3  # so many frames in order among themselves, all before the newest: the clock was set back
 
@@ -93,6 +93,11 @@ class Tracker:
             return self._unchanged(refusal) if refusal else self._updated(frame, now, altitude_m, deadline_ms)
         except Exception as error:  # flight software must get an answer whatever a frame holds
             return self._failed(f"{INTERNAL_ERROR}: {type(error).__name__}: {error}", now)
+
+    @property
+    def orbit(self) -> TrackedOrbit | None:
+        """The orbit at the newest frame; None while none is known."""
+        return self._orbit
 
     def state_at(self, timestamp_ns: int) -> OrbitState:
         """The orbit predicted for another time, before or after the newest frame; SEARCHING when none is known."""
@@ -178,7 +183,7 @@ class Tracker:
         gap_s = time_s - self._orbit.estimate.time_s
         if gap_s <= _LONGEST_GAP_S:
             there = self._orbit.at(time_s)
-            if horizontal_sigma_m(there.estimate) < _LOST_SIGMA_M:
+            if horizontal_sigma_m(there.estimate) < LOST_SIGMA_M:
                 self._orbit = there
                 return ""
         self._orbit = None
@@ -238,8 +243,11 @@ class Tracker:
             estimate = orbit_through(track, known, self._localizer.mission.orbit.inclination_deg)
             if estimate is not None:
                 again = "found again" if self._orbit is not None else "found"
-                frames = len(track.members)
-                self._orbit = TrackedOrbit(estimate, float(track.mount_deg), frames, estimate.time_s, track.chance)
+                founders_s = tuple(time_s for time_s, _ in track.members)
+                frames = len(founders_s)
+                self._orbit = TrackedOrbit(
+                    estimate, float(track.mount_deg), frames, founders_s, estimate.time_s, track.chance
+                )
                 self._window.clear()
                 return f"orbit {again} by {frames} frames together"
         if self._orbit is None and self._mount_deg is not None and sighting.fix.status is Status.FIX:
@@ -255,7 +263,8 @@ class Tracker:
         if estimate is None:
             return ""
         seen_deg = (place.heading_deg - track_deg(estimate)) % 360
-        self._orbit = TrackedOrbit(estimate, seen_deg, 1, newest.time_s, fix.false_fix_probability)
+        chance, now_s = fix.false_fix_probability, newest.time_s
+        self._orbit = TrackedOrbit(estimate, seen_deg, 1, (now_s,), now_s, chance)
         return "orbit begun with one fix and the camera's heading along it"
 
     def _why_not(self, sighting: Sighting) -> str:

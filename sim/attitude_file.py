@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from onboard.geodesy import Array
+from onboard.utc import utc_time
 from sim.earth_frames import ecef_from_gcrs
 from sim.errors import SimError
 
@@ -130,12 +130,9 @@ def _columns(frame: str) -> list[str]:
 
 def _time(where: str, stamp: Any) -> np.datetime64:
     try:
-        time = datetime.fromisoformat(str(stamp).strip().replace("Z", "+00:00"))
+        return utc_time(str(stamp))
     except ValueError as error:
-        raise SimError(f"{where}: {stamp!r} is no UTC time such as 2026-07-01T12:00:00.250Z") from error
-    if time.tzinfo is not None:
-        time = time.astimezone(timezone.utc).replace(tzinfo=None)
-    return np.datetime64(time, "us")
+        raise SimError(f"{where}: {error}") from error
 
 
 def _unit(where: str, values: Any) -> Array:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onboard import plugins
-from onboard.arguments import number, whole
+from onboard.arguments import number, utc, whole
 from sim.crew_options import add_crew_options, crew_of
 from sim.errors import SimError
 from sim.hil_cli import add_hil
@@ -20,8 +20,6 @@ from sim.track_cli import add_track
 from sim.validation_cli import add_validate
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from onboard.mission import Mission
     from sim.scenario import Scenario
     from sim.texture import Mosaic
@@ -67,7 +65,9 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument(
         "--every-s", type=number(0.01, 1e7), metavar="S", help="seconds between frames of an orbit (default: 60)"
     )
-    run.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
+    run.add_argument(
+        "--start", type=utc, metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)"
+    )
     run.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
     run.add_argument(
         "--vertical-sigma-deg",
@@ -145,8 +145,7 @@ def _scenario(
     from sim.reject_scenario import RejectScenario
     from sim.scenario import DEFAULT_START
 
-    start = None if arguments.start is None else utc_time(arguments.start)
-    seed = arguments.seed
+    start, seed = arguments.start, arguments.seed
     if arguments.scenario == "orbit":
         return draw_scenario(
             mission, options["frames"], options["every_s"], seed, start, options["clouds"], pointing_of(arguments)
@@ -161,21 +160,6 @@ def _scenario(
     if arguments.scenario == "land":
         return LandScenario(mission, options["frames"], seed, ground, begin, options["clouds"])
     return RejectScenario(mission, options["frames"], seed, ground, begin, hard=arguments.scenario == "hard")
-
-
-def utc_time(text: str) -> "np.datetime64":
-    """A UTC time; raises SimError."""
-    from datetime import datetime, timezone
-
-    import numpy as np
-
-    try:
-        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise SimError(f"--start {text!r} is no ISO time such as 2026-07-01T12:00:00") from error
-    if time.tzinfo is not None:
-        time = time.astimezone(timezone.utc).replace(tzinfo=None)
-    return np.datetime64(time, "us")
 
 
 def table(statistics: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from onboard import plugins
-from onboard.arguments import number, whole
+from onboard.arguments import number, utc, whole
 from sim.pointing import add_pointing_options, pointing_of
 
 
@@ -28,7 +28,9 @@ def add_hil(actions: argparse._SubParsersAction) -> None:
         metavar="S",
         help="seconds between frames (default: %(default)s)",
     )
-    verb.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
+    verb.add_argument(
+        "--start", type=utc, metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)"
+    )
     verb.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
     verb.add_argument("--seed", type=whole(0), default=0, help="another seed, another orbit and weather (default: 0)")
     verb.add_argument(
@@ -47,7 +49,7 @@ def run_hil_verb(arguments: argparse.Namespace) -> int:
     """Exit code 1 if any fix was wrong."""
 
     from onboard.mission import load_mission
-    from sim.cli import table, utc_time
+    from sim.cli import table
     from sim.configuration import configuration
     from sim.crew import LocalCrew
     from sim.flight_scenario import draw_scenario
@@ -57,9 +59,14 @@ def run_hil_verb(arguments: argparse.Namespace) -> int:
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    start = None if arguments.start is None else utc_time(arguments.start)
     scenario = draw_scenario(
-        mission, arguments.frames, arguments.every_s, arguments.seed, start, arguments.clouds, pointing_of(arguments)
+        mission,
+        arguments.frames,
+        arguments.every_s,
+        arguments.seed,
+        arguments.start,
+        arguments.clouds,
+        pointing_of(arguments),
     )
     with Target(arguments.target) as target:
         pack = {"manifest_sha256": greet(target, mission.name)["pack"]["manifest_sha256"]}

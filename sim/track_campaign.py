@@ -82,10 +82,6 @@ def track_statistics(
     """
     frames = [frame for flight in flights for frame in flight["frames"]]
     states = [frame for frame in frames if frame["error_m"] is not None]
-    far = [frame for frame in states if frame["error_m"] > limit_m]
-    wrong = [frame for frame in far if frame["error_m"] > WARNED_SIGMAS * frame["sigma_m"]]
-    if mirrored:
-        far, wrong = states, states
     fixes = [frame["fix_error_m"] for frame in frames if frame["fix_error_m"] is not None]
     ends = [_after_one_revolution(flight) for flight in flights]
     ended = [frame for frame in ends if frame["error_m"] is not None]
@@ -105,13 +101,8 @@ def track_statistics(
         "tracker": {
             "used": sum(frame["used"] for frame in frames),
             "used_without_own_fix": sum(frame["used"] and frame["fix_error_m"] is None for frame in frames),
-            "states": len(states),
-            "far": len(far),
-            "wrong": len(wrong),
             "internal_errors": sum(frame["reason"].startswith(INTERNAL_ERROR) for frame in frames),
-            "wrong_rate": rate(len(wrong), len(states)) | {"at_most95": at_most(len(wrong), len(states))},
-            "error_m": percentiles([frame["error_m"] for frame in states]),
-            "error_when_used_m": percentiles([frame["error_m"] for frame in states if frame["used"]]),
+            **_states(states, limit_m, mirrored),
             "accurate_within_one_revolution": _within(flights, "error_m"),
             "of_those_over_land_by_day": _within(by_day, "error_m"),
         },
@@ -120,9 +111,28 @@ def track_statistics(
             "position_error_m": percentiles([frame["position_error_m"] for frame in ended]),
             "velocity_error_m_s": percentiles([frame["velocity_error_m_s"] for frame in ended]),
         },
+        "afterwards": _states(
+            [frame["afterwards"] for frame in frames if frame["afterwards"]["error_m"] is not None], limit_m, mirrored
+        ),
+    }
+
+
+def _states(states: Sequence[Record], limit_m: float, mirrored: bool) -> Record:
+    """What states prove: how many, far, wrong; their errors; their normalised errors squared."""
+    far = [state for state in states if state["error_m"] > limit_m]
+    wrong = [state for state in far if state["error_m"] > WARNED_SIGMAS * state["sigma_m"]]
+    if mirrored:
+        far, wrong = list(states), list(states)
+    used, coasting = ([state for state in states if state["used"] is which] for which in (True, False))
+    return {
+        "states": len(states),
+        "far": len(far),
+        "wrong": len(wrong),
+        "wrong_rate": rate(len(wrong), len(states)) | {"at_most95": at_most(len(wrong), len(states))},
+        "error_m": percentiles([state["error_m"] for state in states]),
+        "error_when_used_m": percentiles([state["error_m"] for state in used]),
         "nees": {
-            "used": _nees([frame["nees"] for frame in states if frame["used"]]),
-            "coasting": _nees([frame["nees"] for frame in states if not frame["used"]]),
+            name: _nees([one["nees"] for one in which]) for name, which in (("used", used), ("coasting", coasting))
         },
     }
 
@@ -154,7 +164,9 @@ def _nees(values: Sequence[float]) -> Record:
 
 def track_table(statistics: Record) -> str:
     """The statistics for people."""
-    alone, tracker, end = (statistics[key] for key in ("alone", "tracker", "after_one_revolution"))
+    alone, tracker, end, afterwards = (
+        statistics[key] for key in ("alone", "tracker", "after_one_revolution", "afterwards")
+    )
 
     def share(record: Record) -> str:
         if record["value"] is None:
@@ -167,8 +179,10 @@ def track_table(statistics: Record) -> str:
             return "-"
         return ", ".join(f"{name} {record[name] / scale:.1f} {unit}" for name in ("median", "p68", "p95", "max"))
 
-    nees = statistics["nees"]
-    means = {name: "-" if nees[name]["mean"] is None else f"{nees[name]['mean']:.1f}" for name in nees}
+    def nees(record: Record) -> str:
+        means = {name: "-" if part["mean"] is None else f"{part['mean']:.1f}" for name, part in record["nees"].items()}
+        return f"normalised error squared, mean (6 if honest): used {means['used']}, coasting {means['coasting']}"
+
     limit_km = statistics["limit_m"] / 1e3
     return "\n".join(
         [
@@ -189,6 +203,9 @@ def track_table(statistics: Record) -> str:
             f"after one revolution ({end['states']} of {statistics['flights']} with a state):",
             f"  position:       {spread(end['position_error_m'], 'km', 1e3)}",
             f"  velocity:       {spread(end['velocity_error_m_s'], 'm/s', 1)}",
-            f"normalised error squared, mean (6 if honest): used {means['used']}, coasting {means['coasting']}",
+            nees(tracker),
+            f"looked back upon: {afterwards['states']} frames with a state, {afterwards['far']} far, "
+            f"{afterwards['wrong']} wrong; {spread(afterwards['error_m'], 'km', 1e3)}",
+            f"  {nees(afterwards)}",
         ]
     )

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from onboard import plugins
-from onboard.arguments import number, whole
+from onboard.arguments import number, utc, whole
 from sim.crew_options import add_crew_options, crew_of
 from sim.pointing import add_pointing_options, pointing_of
 
@@ -30,7 +30,9 @@ def add_track(actions: argparse._SubParsersAction) -> None:
         metavar="S",
         help="seconds between frames (default: %(default)s)",
     )
-    verb.add_argument("--start", metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)")
+    verb.add_argument(
+        "--start", type=utc, metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)"
+    )
     verb.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
     verb.add_argument("--seed", type=whole(0), default=0, help="other orbits and weather (default: 0)")
     verb.add_argument(
@@ -51,21 +53,19 @@ def run_track_verb(arguments: argparse.Namespace) -> int:
 
     from onboard.localizer import Localizer
     from onboard.mission import load_mission
-    from sim.cli import utc_time
     from sim.configuration import configuration, pack_identity, pack_of
     from sim.flight_scenario import draw_orbits
     from sim.track_campaign import run_track_campaign, track_table
 
     mission = load_mission(arguments.mission)
     mosaic = plugins.service("mosaic")(*arguments.mosaic)
-    start = None if arguments.start is None else utc_time(arguments.start)
     scenario = draw_orbits(
-        mission, arguments.orbits, arguments.revolutions, arguments.every_s, arguments.seed, start, arguments.clouds,
-        pointing_of(arguments),
+        mission, arguments.orbits, arguments.revolutions, arguments.every_s, arguments.seed, arguments.start,
+        arguments.clouds, pointing_of(arguments),
     )  # fmt: skip
     pack = pack_of(arguments.pack, mission)
     config = configuration(scenario, arguments.mosaic, pack_identity(pack)) | {
-        "command": "track",
+        "command": "track, looked back upon",
         "mirrored": arguments.mirrored,
         "mount_told": arguments.mount_told,
     }

@@ -15,6 +15,7 @@ from onboard import Fix, OrbitState, Status, Tracker, TrackStatus
 from onboard.camera import Camera
 from onboard.geodesy import Array, distance_m
 from onboard.tracker import Sighter
+from onboard.whole_pass import Look, looking_back
 from sim.attitude import NadirPointing
 from sim.errors import SimError
 from sim.flight_scenario import FlightScenario
@@ -57,18 +58,22 @@ class FlightJob:
 
 
 def track(packed_plan: bytes, job: FlightJob) -> Record:
-    """The record of a flight: ``index``, ``revolution_s`` and its ``frames``, one record each."""
+    """The record of a flight: ``index``, ``revolution_s`` and its ``frames``, one record each (`judged`), with the
+    state at that frame by all of them, ``afterwards``."""
     plan, studio, localizer = _set_up(packed_plan)
     tracker = Tracker(localizer, job.mount_heading_deg)
-    frames = []
-    for shot, velocity in zip(job.shots, job.velocities_ecef_m_s, strict=True):
+    looks = []
+    for shot in job.shots:
         frame = _as_flown(studio.observe(shot).frame)
         if plan.mirrored:
             frame = np.ascontiguousarray(frame[:, ::-1])
         timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
-        state = tracker.update(frame, timestamp_ns, plan.altitude_m)
+        looks.append(Look(timestamp_ns, tracker.update(frame, timestamp_ns, plan.altitude_m), tracker.orbit))
+    frames = []
+    for shot, velocity, look, after in zip(job.shots, job.velocities_ecef_m_s, looks, looking_back(looks), strict=True):
         seconds = float((shot.time - job.shots[0].time) / np.timedelta64(1, "s"))
-        frames.append({"frame": shot.index, "seconds": seconds} | judged(state, shot, velocity))
+        flown, afterwards = judged(look.state, shot, velocity), _judged_state(after, shot, velocity)
+        frames.append({"frame": shot.index, "seconds": seconds} | flown | {"afterwards": afterwards})
     return {"index": job.number, "revolution_s": job.revolution_s, "frames": frames}
 
 
@@ -76,12 +81,17 @@ def judged(state: OrbitState, shot: Shot, velocity_ecef_m_s: Array) -> Record:
     """A state and the frame's own fix beside the truth. Errors are null where there is nothing to judge; error_m: along
     the ground; position_error_m, velocity_error_m_s: lengths in space; nees: of position and velocity, chi-squared
     with six degrees of freedom if the covariance is honest."""
-    record: Record = {
+    return {
         "status": state.status.value,
-        "used": state.status is TrackStatus.TRACKING,
         "reason": state.reason,
         "fix_status": None if state.fix is None else state.fix.status.value,
         "fix_error_m": _fix_error_m(state.fix, shot),
+    } | _judged_state(state, shot, velocity_ecef_m_s)
+
+
+def _judged_state(state: OrbitState, shot: Shot, velocity_ecef_m_s: Array) -> Record:
+    record: Record = {
+        "used": state.status is TrackStatus.TRACKING,
         "error_m": None, "sigma_m": None, "position_error_m": None, "velocity_error_m_s": None, "nees": None,
     }  # fmt: skip
     if not state:

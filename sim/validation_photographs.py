@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from onboard.geodesy import azimuth_deg, distance_m
+from onboard.utc import utc_time
 from sim.errors import SimError
 
 COLUMNS = ("file", "time_utc", "lat_deg", "lon_deg", "altitude_km", "label")
@@ -60,9 +61,9 @@ def _photograph(table: Path, line: int, row: dict[str, str]) -> Photograph:
         if not low <= values[name] <= high:
             raise SimError(f"{table}, line {line}: {name} {row[name]} is outside {low} to {high}")
     try:
-        time = np.datetime64(row["time_utc"].rstrip("Z"), "us")
+        time = utc_time(row["time_utc"] or "")
     except ValueError as error:
-        raise SimError(f"{table}, line {line}: time_utc {row['time_utc']!r} is no time") from error
+        raise SimError(f"{table}, line {line}: time_utc {error}") from error
     path = table.parent / row["file"]
     if not path.is_file():
         raise SimError(f"{table}, line {line}: the picture {path} is missing")

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard import Fix, Localizer, Status, default_pack, load_camera
-from onboard.cli_localize import ALTITUDE_SIGMA
+from onboard.cli_runtime import ALTITUDE_SIGMA
 from onboard.errors import INTERNAL_ERROR
 from onboard.geodesy import distance_m
 from onboard.ground_plane import GroundPlane

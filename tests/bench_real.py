@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from onboard import Localizer, Prior, Status, default_pack, load_camera
-from onboard.cli_localize import ALTITUDE_SIGMA
+from onboard.cli_runtime import ALTITUDE_SIGMA
 from onboard.describer import PatchNetwork
 from onboard.geodesy import destination, distance_m, geodetic_from_ecef
 from onboard.guided import Guide

@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 import onboard
 from onboard import Attitude, Fix, Localizer, Prior, Status, Vertical
 from onboard.blas import one_blas_thread
-from onboard.cli_localize import ALTITUDE_SIGMA
+from onboard.cli_runtime import ALTITUDE_SIGMA
 from onboard.clock import Clock
 from onboard.features import detect
 from onboard.geodesy import distance_m, ecef_from_geodetic, unit_from_latlon

@@ -91,6 +91,15 @@ def test_a_flight_is_judged(tmp_path):
     assert "2 orbits, 20 frames" in told and f"of the {statistics['flights_over_land_by_day']} orbits" in told
 
 
+def test_looked_back_upon_every_frame_has_a_state(tmp_path):
+    statistics = _run(tmp_path / "run")
+    tracker, afterwards = statistics["tracker"], statistics["afterwards"]
+    assert tracker["states"] < afterwards["states"] == 20 and afterwards["far"] == afterwards["wrong"] == 0
+    assert afterwards["error_m"]["max"] < tracker["error_m"]["max"]
+    assert afterwards["nees"]["used"]["n"] >= tracker["nees"]["used"]["n"] + 2  # the first frame of each, too
+    assert "looked back upon: 20 frames with a state, 0 far, 0 wrong" in track_table(statistics)
+
+
 def test_an_interrupted_campaign_is_completed(tmp_path):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -123,12 +132,17 @@ def test_a_tumbling_camera_has_no_mount_to_be_told_of():
         flight_jobs(scenario, scenario.shots(), mount_told=True)
 
 
+def _judged(error_m, sigma_m):
+    state = {
+        "used": False, "error_m": error_m, "sigma_m": sigma_m, "position_error_m": error_m, "velocity_error_m_s": 1.0,
+        "nees": 6.0,
+    }  # fmt: skip
+    return state | {"afterwards": state}
+
+
 def test_far_is_not_wrong_when_the_state_says_so():
     def frame(seconds, error_m, sigma_m, reason=""):
-        return {
-            "seconds": seconds, "used": False, "reason": reason, "fix_error_m": None, "error_m": error_m,
-            "sigma_m": sigma_m, "position_error_m": error_m, "velocity_error_m_s": 1.0, "nees": 6.0,
-        }  # fmt: skip
+        return {"seconds": seconds, "reason": reason, "fix_error_m": None} | _judged(error_m, sigma_m)
 
     flights = [{"index": 0, "revolution_s": 100.0, "frames": [frame(0.0, 90e3, 30e3), frame(50.0, 90e3, 10e3)]}]
     statistics = track_statistics(flights, 25e3, [0])
@@ -152,10 +166,7 @@ def test_orbits_without_land_by_day_are_told_apart():
 
 def test_shares_are_also_of_the_orbits_that_pass_over_land_by_day():
     def flight(index, error_m):
-        frame = {
-            "seconds": 0.0, "used": False, "reason": "", "fix_error_m": error_m, "error_m": error_m, "sigma_m": 1e3,
-            "position_error_m": error_m, "velocity_error_m_s": 1.0, "nees": 6.0,
-        }  # fmt: skip
+        frame = {"seconds": 0.0, "reason": "", "fix_error_m": error_m} | _judged(error_m, 1e3)
         return {"index": index, "revolution_s": 100.0, "frames": [frame]}
 
     flights = [flight(0, 1e3), flight(1, None), flight(2, 4e3), flight(3, 6e3)]

@@ -1,0 +1,74 @@
+"""What the verbs share that run the localizer on pictures: pack, camera and altitude as told, and how they answer."""
+
+import argparse
+import math
+import sys
+from dataclasses import dataclass
+
+from onboard.arguments import number
+from onboard.camera_files import load_camera
+from onboard.localizer import Localizer
+from onboard.mission import Mission
+from onboard.pack import default_pack
+
+# Who names an altitude knows the scale to about this share: orbits are published to a few kilometres, but the focal
+# length of a camera that was never calibrated is good to some hundredths, and tells from the altitude by nothing else.
+ALTITUDE_SIGMA = 0.03
+
+
+def add_runtime_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
+    parser.add_argument("--camera", help="camera file (default: the pack's)")
+
+
+def add_altitude_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--altitude-km", type=number(50, 100_000), help="height above the ellipsoid (default: the mission's)"
+    )
+
+
+def open_localizer(arguments: argparse.Namespace) -> Localizer:
+    """The runtime that `add_runtime_options` ask for; raises CameraError and PackError."""
+    camera = load_camera(arguments.camera) if arguments.camera else None
+    return Localizer(arguments.pack or default_pack(), camera)
+
+
+def told_altitude_m(altitude_km: float | None, mission: Mission) -> tuple[float, float] | None:
+    """An altitude as told on the command line and its sigma. One that the mission does not fly is noted: it may be
+    meant, more often pack or camera are another's."""
+    if altitude_km is None:
+        return None
+    altitude_m, sigma_m = altitude_km * 1e3, ALTITUDE_SIGMA * altitude_km * 1e3
+    low, high = mission.orbit.altitude_m
+    if not low - sigma_m <= altitude_m <= high + sigma_m:
+        flies = f"{low / 1e3:g} to {high / 1e3:g} km"
+        print(
+            f"nadir: note: mission {mission.name} flies at {flies}, --altitude-km is {altitude_km:g}: are pack "
+            "and camera those of the picture?",
+            file=sys.stderr,
+        )
+    return altitude_m, sigma_m
+
+
+def rounded(value: float, digits: int) -> float | None:
+    """For JSON, which knows no NaN."""
+    return None if math.isnan(value) else round(value, digits)
+
+
+def place_text(lat_deg: float, lon_deg: float, sigma_m: float) -> str:
+    return f"{abs(lat_deg):.3f}°{'NS'[lat_deg < 0]} {abs(lon_deg):.3f}°{'EW'[lon_deg < 0]} ±{sigma_m / 1e3:.1f} km"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A counter on standard error, on a terminal only: the runtime carries no progress library."""
+
+    total: int
+
+    def show(self, number: int) -> None:
+        if self.total > 1 and sys.stderr.isatty():
+            print(f"\r{number + 1}/{self.total} ", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self.total > 1 and sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

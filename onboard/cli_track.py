@@ -1,0 +1,94 @@
+"""``nadir track``: where each picture of a pass was taken, by all of them together."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.arguments import number
+from onboard.cli_runtime import (
+    Progress,
+    add_altitude_option,
+    add_runtime_options,
+    open_localizer,
+    place_text,
+    rounded,
+    told_altitude_m,
+)
+from onboard.errors import ImageError
+from onboard.fix import Status
+from onboard.frame_list import COLUMNS, TimedImage, read_frame_list
+from onboard.images import read_image
+from onboard.orbit_state import OrbitState
+from onboard.tracker import Tracker
+from onboard.whole_pass import whole_pass
+
+
+def add_verb(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("track", help="tell where the images of a pass were taken, by all of them together")
+    parser.add_argument(
+        "list", type=Path, metavar="FRAMES.csv",
+        help=f"what was taken when: columns {' and '.join(COLUMNS)}, files beside it; the camera must be held alike "
+        "along the track",
+    )  # fmt: skip
+    add_runtime_options(parser)
+    add_altitude_option(parser)
+    parser.add_argument(
+        "--mount-heading-deg", type=number(-360, 360), metavar="D",
+        help="how the camera is mounted, if you know it: azimuth of the picture's up less that of flight",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 1 if an image could not be read."""
+    images = read_frame_list(arguments.list)
+    localizer = open_localizer(arguments)
+    altitude_m = told_altitude_m(arguments.altitude_km, localizer.mission)
+    progress = Progress(len(images))
+    unread: dict[int, str] = {}
+
+    def frames() -> Iterator[tuple[NDArray[np.uint8] | None, int]]:
+        for place, image in enumerate(images):
+            progress.show(place)
+            frame = None
+            try:
+                frame = read_image(image.path)
+            except ImageError as error:
+                unread[image.timestamp_ns] = str(error).removeprefix(f"{image.path}: ")
+            yield frame, image.timestamp_ns
+
+    states = whole_pass(Tracker(localizer, arguments.mount_heading_deg), frames(), altitude_m)
+    progress.clear()
+    for image, state in zip(images, states, strict=True):
+        reason = unread.get(image.timestamp_ns, state.reason)
+        print(json.dumps(as_json(image, state, reason)) if arguments.json else as_text(image, state, reason))
+    return 1 if unread else 0
+
+
+def as_json(image: TimedImage, state: OrbitState, reason: str) -> dict[str, object]:
+    """The fields that README names; estimates are None while the status is SEARCHING."""
+    return {
+        "image": str(image.path),
+        "time_utc": image.time_utc,
+        "status": state.status.value,
+        "lat_deg": rounded(state.lat_deg, 5),
+        "lon_deg": rounded(state.lon_deg, 5),
+        "altitude_m": rounded(state.altitude_m, 0),
+        "heading_deg": rounded(state.heading_deg, 2),
+        "sigma_m": rounded(state.sigma_m, 0),
+        "false_track_probability": state.false_track_probability if state else None,
+        "frame_status": (Status.BAD_FRAME if state.fix is None else state.fix.status).value,
+        "reason": reason or None,
+    }
+
+
+def as_text(image: TimedImage, state: OrbitState, reason: str) -> str:
+    if not state:
+        return f"{image.path}: {state.status.value}: {reason}"
+    where = place_text(state.lat_deg, state.lon_deg, state.sigma_m)
+    return f"{image.path}: {state.status.value}: {where}, heading {state.heading_deg:.0f}°: {reason}"
