@@ -32,15 +32,3 @@ def studio(arguments: argparse.Namespace, span_m: float, size: int) -> Any:
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, str]:
     return {key: str(value) for key, value in vars(arguments).items() if key != "run"}
-
-
-def output_file(text: str) -> Path:
-    """A converter to a file that can be written: its folder is made before the work, not found missing after it."""
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: is a directory, name a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"{text}: its folder cannot be made ({error.strerror})") from error
-    return path

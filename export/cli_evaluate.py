@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from export.cli_common import earth_arguments, output_file, settings_of, studio
+from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
 from export.progress import Bar
-from onboard.arguments import number, whole
+from onboard.arguments import number, output_file, whole
 from onboard.camera_files import load_camera
 from onboard.encoder import Encoder, moves_m
 from onboard.errors import NadirError

@@ -5,9 +5,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from export.cli_common import earth_arguments, output_file, settings_of, studio
+from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
-from onboard.arguments import whole
+from onboard.arguments import output_file, whole
 from onboard.encoder import Encoder
 from onboard.patch_model import PATCHES_AT_ONCE
 

@@ -1,9 +1,10 @@
-"""Numbers in their bounds, and times, on a command line: argparse converts with these, so that a wrong one is told at
-once."""
+"""Numbers in their bounds, times and files on a command line: argparse converts with these, so that a wrong one is told
+at once."""
 
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -31,6 +32,18 @@ def utc(text: str) -> np.datetime64:
         return utc_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def output_file(text: str) -> Path:
+    """A file that can be written: its folder is made before the work, not found missing after it."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: is a directory, name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: its folder cannot be made ({error.strerror})") from error
+    return path
 
 
 def _bounded(kind: type[_Kind], what: str, low: float, high: float) -> Callable[[str], _Kind]:

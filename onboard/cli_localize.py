@@ -15,8 +15,8 @@ from onboard.cli_runtime import (
     rounded,
     told_altitude_m,
 )
+from onboard.drawing import Picture
 from onboard.errors import ImageError, UsageError
-from onboard.explain_drawing import Picture
 from onboard.explain_page import Page
 from onboard.fix import Fix, Prior, Status, Vertical, no_fix
 from onboard.images import image_paths, read_image

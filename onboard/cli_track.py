@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.arguments import number
+from onboard.arguments import number, output_file
 from onboard.cli_runtime import (
     Progress,
     add_altitude_option,
@@ -23,6 +23,7 @@ from onboard.fix import Status
 from onboard.frame_list import COLUMNS, TimedImage, read_frame_list
 from onboard.images import read_image
 from onboard.orbit_state import OrbitState
+from onboard.pass_drawing import draw_pass
 from onboard.tracker import Tracker
 from onboard.whole_pass import whole_pass
 
@@ -41,6 +42,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
         help="how the camera is mounted, if you know it: azimuth of the picture's up less that of flight",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
+    parser.add_argument("--map", type=output_file, metavar="PNG", help="draw the pass on a map of the world")
     parser.set_defaults(run=run)
 
 
@@ -67,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     for image, state in zip(images, states, strict=True):
         reason = unread.get(image.timestamp_ns, state.reason)
         print(json.dumps(as_json(image, state, reason)) if arguments.json else as_text(image, state, reason))
+    if arguments.map:
+        names = [image.path.name for image in images]
+        draw_pass(arguments.map, localizer.catalogue, localizer.mission.latitude_band_deg, names, states)
     return 1 if unread else 0
 
 

@@ -1,6 +1,6 @@
 """The pictures of an explanation: the frame and the map beside it with their pairs, and the world with the places.
 
-Everything is drawn with OpenCV alone, in RGB. The map is the catalogue itself: it knows all land.
+The map is the catalogue itself: it knows all land.
 """
 
 import colorsys
@@ -9,36 +9,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from onboard.drawing import BAD, FAINT, GOOD, INK, PAPER, Picture, width_of, write, write_beside
 from onboard.explain import Explanation, Pairs, Place
 from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.landmarks import Catalogue
 from onboard.rectify import Rectified
 from onboard.verification import offsets_from
+from onboard.world_drawing import World
 
-Picture = NDArray[np.uint8]
-Colour = tuple[int, int, int]
-
-INK, FAINT, PAPER = (34, 34, 34), (120, 120, 120), (255, 255, 255)
-GOOD, BAD = (27, 130, 60), (200, 40, 40)
-_LAND, _OUTSIDE, _DISAGREES = (176, 184, 190), (214, 218, 224), (214, 92, 92)
-_FONT = cv2.FontFace("sans")  # type: ignore[attr-defined]
+_OUTSIDE, _DISAGREES = (214, 218, 224), (214, 92, 92)
 _NUMBERED = 30  # pairs that carry a number; more would hide the picture
 _CROWDED = 100  # pairs drawn small beyond
 _LABELLED = 4  # places of the world map that carry a name
 _NAME_APART_RAD = np.radians(8)
 _BAR_M = 100e3
-
-
-def write(picture: Picture, text: str, at: tuple[int, int], size: int, colour: Colour = INK, weight: int = 400) -> None:
-    """Draw a line of text with its baseline's left end at ``at``."""
-    cv2.putText(picture, text, at, colour, _FONT, size, weight)  # type: ignore[call-overload]
-
-
-def width_of(text: str, size: int, weight: int = 400) -> int:
-    """Pixels a line of text takes."""
-    return int(cv2.getTextSize((1 << 15, 1 << 10), text, (0, 0), _FONT, size, weight)[2])  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
@@ -115,31 +100,17 @@ def turned_map(rgb: Picture, heading_deg: float, grid: Grid) -> Picture:
 
 
 def world_panel(explanation: Explanation, catalogue: Catalogue, band_deg: tuple[float, float], width: int) -> Picture:
-    """The latitude band, its land drawn as the landmarks of the catalogue, with every place that was considered."""
-    south, north = max(-90.0, band_deg[0] - 4), min(90.0, band_deg[1] + 4)
-    height = round(width * (north - south) / 360)
-    row = ((north - catalogue.lat_deg) * (height / (north - south))).astype(np.int64).clip(0, height - 1)
-    column = ((catalogue.lon_deg + 180) * (width / 360)).astype(np.int64).clip(0, width - 1)
-    count = np.bincount(row * width + column, minlength=height * width).reshape(height, width)
-    share = np.minimum(1, np.log1p(count) / np.log1p(np.quantile(count[count > 0], 0.9)))
-    picture = (np.array(PAPER) + share[:, :, None] * (np.array(_LAND) - PAPER)).astype(np.uint8)
-
-    def pixel(lat: float, lon: float) -> tuple[int, int]:
-        return int((lon + 180) / 360 * width), int((north - lat) / (north - south) * height)
-
-    for lat in range(-60, 61, 30):
-        if south < lat < north:
-            cv2.line(picture, pixel(lat, -180), pixel(lat, 180), (230, 230, 230), 1)
+    """The latitude band with every place that was considered."""
+    world = World.of(catalogue, band_deg, width)
+    picture, pixel = world.picture, world.pixel
     for place in explanation.places[:0:-1]:
         cv2.circle(picture, pixel(place.lat_deg, place.lon_deg), 4, FAINT, 1, cv2.LINE_AA)
     for number, place in reversed(_named(explanation.places)):
         colour = INK if number > 1 else GOOD if explanation.fix else BAD
-        x, y = pixel(place.lat_deg, place.lon_deg)
-        cv2.circle(picture, (x, y), 8 if number == 1 else 5, colour, 2, cv2.LINE_AA)
+        at = pixel(place.lat_deg, place.lon_deg)
+        cv2.circle(picture, at, 8 if number == 1 else 5, colour, 2, cv2.LINE_AA)
         label = f"{number}" if place.recognised is None else f"{number}: {place.recognised}"
-        wide = width_of(label, 15, 600)
-        write(picture, label, (x + 11 if x + 14 + wide < width else x - 11 - wide, y + 5), 15, colour, 600)
-    cv2.rectangle(picture, (0, 0), (width - 1, height - 1), (200, 200, 200), 1)
+        write_beside(picture, label, at, 11, 15, colour, 600)
     return picture
 
 

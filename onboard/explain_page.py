@@ -8,23 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.drawing import BAD, FAINT, GOOD, INK, PAPER, Picture, width_of, write
 from onboard.evidence import Evidence
 from onboard.explain import Explanation, Place, explain, to_plain
-from onboard.explain_drawing import (
-    BAD,
-    FAINT,
-    GOOD,
-    INK,
-    PAPER,
-    Grid,
-    Picture,
-    frame_panel,
-    map_panel,
-    turned_map,
-    width_of,
-    world_panel,
-    write,
-)
+from onboard.explain_drawing import Grid, frame_panel, map_panel, turned_map, world_panel
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified
 from onboard.whole_file import write_whole

@@ -1,5 +1,6 @@
 """What `localize` answers: a Fix, whole or with every estimate NaN, and the knowledge a caller may add."""
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -98,6 +99,14 @@ class Fix:
 
     def __bool__(self) -> bool:
         return self.status is Status.FIX
+
+    def chance_beyond(self, radius_m: float) -> float:
+        """The chance, at most, that the nadir point is off by more than ``radius_m``: that another place was taken for
+        this one, or that the error of the right one, of ``sigma_m`` along its worst direction, is so large (Rayleigh).
+        What an alert limit is held against; NaN without a fix."""
+        return (
+            min(1.0, self.false_fix_probability + math.exp(-0.5 * (radius_m / self.sigma_m) ** 2)) if self else np.nan
+        )
 
 
 def no_fix(

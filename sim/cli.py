@@ -178,7 +178,11 @@ def table(statistics: dict[str, Any]) -> str:
         )
     wrong, latency = statistics["all"]["wrong_rate"], statistics["latency_ms"]["median"]
     lines.append(f"right: within {statistics['right_within']}")
-    lines.append(f"wrong fixes at 95 %: at most {wrong['at_most95']:.2%} of frames; latency: median {latency:.0f} ms")
+    stated = statistics["all"]["wrong_stated"]
+    lines.append(
+        f"wrong fixes at 95 %: at most {wrong['at_most95']:.2%} of frames (by what fixes state {stated:.2g} were due); "
+        f"latency: median {latency:.0f} ms"
+    )
     joint, first = statistics["consistency"]["joint"], statistics["first_fix"]
     if joint["n"]:
         lines.append(

@@ -115,13 +115,17 @@ def _table(statistics: Record) -> str:
 def _wrong_note(statistics: Record) -> str:
     total = statistics["all"]
     bound = _percent(total["wrong_rate"]["at_most95"])
+    stated = (
+        f"By what the fixes state themselves (another place, or their sigmas) {total['wrong_stated']:.2g} were due."
+    )
     if total["wrong"]:
         return (
-            f"{total['wrong']} of {total['frames']} fixes were wrong: at 95 % confidence up to {bound} of such frames."
+            f"{total['wrong']} fixes of {total['frames']} frames were wrong: at 95 % confidence up to {bound} of such "
+            f"frames. {stated}"
         )
     return (
         f"No wrong fix in {total['frames']} frames bounds their share to {bound} at 95 % confidence (the rule of "
-        "three), and no further."
+        f"three), and no further. {stated}"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onboard.fix import Fix, Status
 from sim.breakdown import BREAKDOWNS, bin_of
 from sim.consistency import consistency
 from sim.first_fix import first_fixes
@@ -43,16 +44,19 @@ def campaign_statistics(
     return {
         "right_within_m": limit_m,
         "right_within": f"{limit_m / 1e3:.0f} km (the more of 25 km and 3 % of the {swath_km:.0f} km swath)",
-        "all": _summary(pairs),
+        "all": _summary(pairs, limit_m),
         "groups": {
-            name: _summary([pair for pair in pairs if pair[0]["group"] == name])
+            name: _summary([pair for pair in pairs if pair[0]["group"] == name], limit_m)
             for name in dict.fromkeys(truth["group"] for truth in truths)
         },
-        "classes": {name: _summary([pair for pair in earthly if name in classes_of(pair[0])]) for name in CLASSES},
+        "classes": {
+            name: _summary([pair for pair in earthly if name in classes_of(pair[0])], limit_m) for name in CLASSES
+        },
         "statuses": dict(sorted(Counter(fix["status"] for fix in fixes).items())),
         "breakdowns": {
             name: [
-                {"bin": label} | _summary([pair for pair in earthly if bin_of(pair[0][breakdown.key], breakdown) == i])
+                {"bin": label}
+                | _summary([pair for pair in earthly if bin_of(pair[0][breakdown.key], breakdown) == i], limit_m)
                 for i, label in enumerate(breakdown.labels)
             ]
             for name, breakdown in BREAKDOWNS.items()
@@ -85,7 +89,7 @@ def classes_of(truth: Record) -> tuple[str, ...]:
     return ("day", "day land", f"day land {cover}")
 
 
-def _summary(pairs: Sequence[tuple[Record, Record, str]]) -> Record:
+def _summary(pairs: Sequence[tuple[Record, Record, str]], limit_m: float) -> Record:
     counts = Counter(result for _, _, result in pairs)
     right_m = [fix["error_m"] for _, fix, result in pairs if result == "right"]
     return {
@@ -95,8 +99,17 @@ def _summary(pairs: Sequence[tuple[Record, Record, str]]) -> Record:
         "no_fix": counts["none"],
         "solved_rate": rate(counts["right"], len(pairs)),
         "wrong_rate": rate(counts["wrong"], len(pairs)) | {"at_most95": at_most(counts["wrong"], len(pairs))},
+        "wrong_stated": sum(_stated_wrong(fix, limit_m) for _, fix, result in pairs if result != "none"),
         "nadir_error_m": percentiles(right_m),
     }
+
+
+def _stated_wrong(fix: Record, limit_m: float) -> float:
+    """The chance of being wrong that a fix states itself: what is to be expected where it is honest."""
+    sigma_m, probability = fix["sigma_m"], fix["false_fix_probability"]
+    if sigma_m is None or probability is None:  # of another runtime, across a wire
+        return 1.0
+    return Fix(Status.FIX, sigma_m=sigma_m, false_fix_probability=probability).chance_beyond(limit_m)
 
 
 def percentiles(values: Sequence[float]) -> Record:

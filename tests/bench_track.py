@@ -1,7 +1,8 @@
 """The tracker on real photographs, in order of time. ``make bench-track``, or ``python -m tests.bench_track DIR``.
 
 DIR holds frames.csv (file, time_utc, lat_deg, lon_deg, altitude_km, camera, label) and the pictures. No frame's
-position reaches the tracker. For every frame: the state after it, its error along the ground and its own sigma.
+position reaches the tracker, and the altitude as `nadir track` tells it. For every frame: the state after it, its error
+along the ground and its own sigma; then the states of all frames by all of them, looked back upon.
 *Far*: a state farther than 25 km from the truth; *wrong*: far, and farther than 4 of its sigmas, so that nobody was
 warned.
 ``--mirror all`` flies the same frames mirrored, which show no place on Earth: any state is wrong then. ``--mirror odd``
@@ -15,9 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from onboard import Localizer, Status, Tracker, TrackStatus, default_pack, load_camera
+from onboard import Localizer, OrbitState, Status, Tracker, TrackStatus, default_pack, load_camera
+from onboard.cli_runtime import ALTITUDE_SIGMA
 from onboard.geodesy import distance_m
 from onboard.images import read_image
+from onboard.utc import nanoseconds, utc_time
+from onboard.whole_pass import Look, looking_back
 
 RIGHT_M, SIGMAS = 25e3, 4.0
 TRUTH_SIGMA_M = 3e3
@@ -36,24 +40,36 @@ def main() -> None:
     if len(cameras) != 1:
         raise SystemExit(f"a tracker follows one camera, frames.csv names {len(cameras)}")
     tracker = Tracker(Localizer(arguments.pack, load_camera(arguments.folder / cameras.pop())))
-    records = []
-    for number, row in enumerate(rows):
-        mirrored = arguments.mirror == "all" or (arguments.mirror == "odd" and number % 2 == 1)
-        records.append(measure(tracker, arguments.folder, row, mirrored))
+    mirrored = [
+        arguments.mirror == "all" or (arguments.mirror == "odd" and number % 2 == 1) for number in range(len(rows))
+    ]
+    looks, records = [], []
+    for row, mirror in zip(rows, mirrored, strict=True):
+        looks.append(look(tracker, arguments.folder, row, mirror))
+        records.append(record(row, looks[-1].state, mirror))
         print(records[-1], flush=True)
+    afterwards = [record(*each) for each in zip(rows, looking_back(looks), mirrored, strict=True)]
     if arguments.json:
-        arguments.json.write_text("\n".join(map(json.dumps, records)) + "\n")
+        arguments.json.write_text("\n".join(map(json.dumps, [*records, *afterwards])) + "\n")
+    print("\nas flown, the state after each frame:")
     report(records)
+    print("\nlooked back upon, the state at each frame by all of them:")
+    report(afterwards)
 
 
-def measure(tracker: Tracker, folder: Path, row: dict[str, str], mirrored: bool) -> dict:
+def look(tracker: Tracker, folder: Path, row: dict[str, str], mirrored: bool) -> Look:
     """Show the tracker one frame."""
     frame = read_image(folder / row["file"])
     if mirrored:
         frame = np.ascontiguousarray(frame[:, ::-1])
-    altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 10.0)
-    timestamp_ns = int(np.datetime64(row["time_utc"].removesuffix("Z"), "ns").astype(np.int64))
-    state = tracker.update(frame, timestamp_ns, altitude_m)
+    altitude_m = float(row["altitude_km"]) * 1e3
+    timestamp_ns = nanoseconds(utc_time(row["time_utc"]))
+    state = tracker.update(frame, timestamp_ns, (altitude_m, ALTITUDE_SIGMA * altitude_m))
+    return Look(timestamp_ns, state, tracker.orbit)
+
+
+def record(row: dict[str, str], state: OrbitState, mirrored: bool) -> dict:
+    """A state beside the truth."""
     error_m = None if not state else float(distance_m(state.lat_deg, state.lon_deg, *_truth(row)))
     alone = state.fix is not None and state.fix.status is Status.FIX
     return {
@@ -75,7 +91,7 @@ def _truth(row: dict[str, str]) -> tuple[float, float]:
 
 def report(records: list[dict]) -> None:
     heads = f"{'frames':>7}{'fix alone':>11}{'used':>6}{'state':>7}{'median km':>11}{'p95 km':>8}{'far':>5}{'wrong':>7}"
-    print(f"\n{'label':22}{heads}")
+    print(f"{'label':22}{heads}")
     for label in [*sorted({record["label"] for record in records}), "all"]:
         chosen = [record for record in records if label in (record["label"], "all")]
         errors = np.array([record["error_km"] for record in chosen if record["error_km"] is not None])

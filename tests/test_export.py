@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("global_land_mask")
 
-from export.cli_common import output_file  # noqa: E402
 from export.discriminant import solve_head  # noqa: E402
 from export.earth import load_earth, node_grid  # noqa: E402
 from export.graph_rules import check_int8  # noqa: E402
@@ -26,6 +25,7 @@ from export.quantize import calibration_views, quantize  # noqa: E402
 from export.scenes import views_of  # noqa: E402
 from export.student import Student, StudentSettings  # noqa: E402
 from export.trainer import RunSettings, fit  # noqa: E402
+from onboard.arguments import output_file  # noqa: E402
 from onboard.encoder import Encoder  # noqa: E402
 from onboard.errors import MosaicError  # noqa: E402
 from onboard.geodesy import distance_m  # noqa: E402

@@ -24,6 +24,7 @@ from sim.footprint import swath_m
 from sim.judgement import BestPlace, fix_record
 from sim.proportion import at_most, wilson_interval
 from sim.reliability import reliability
+from sim.report import _wrong_note
 from sim.statistics import campaign_statistics, classes_of, outcome, right_within_m
 
 
@@ -37,7 +38,8 @@ def _truth(index=0, sun=40.0, land=1.0, cloud=0.0, **more):
 def _fix(error_m=None, status="FIX", latency_ms=10.0, **more):
     return {
         "status": status, "error_m": error_m, "latency_ms": latency_ms, "normalised_error2": None, "inliers": 20,
-        "best_score": None, "best_probability": None, "best_error_m": None,
+        "best_score": None, "best_probability": None, "best_error_m": None, "sigma_m": 5e3,
+        "false_fix_probability": 1e-5,
     } | more  # fmt: skip
 
 
@@ -233,6 +235,10 @@ def test_solved_and_wrong_are_counted_apart_and_by_class():
     assert (total["frames"], total["solved"], total["wrong"], total["no_fix"]) == (8, 3, 2, 3)
     assert total["nadir_error_m"]["median"] == 3000.0  # of the right ones only
     assert total["wrong_rate"]["value"] == 0.25 and total["wrong_rate"]["high95"] > 0.25
+    # Five fixes state 5 km, of which one in 268,000 lies beyond 25, and another place once in 100,000.
+    assert total["wrong_stated"] == pytest.approx(5 * (np.exp(-12.5) + 1e-5)) and "were due" in _wrong_note(report)
+    silent = campaign_statistics(truths, [*fixes[:-1], _fix(1e3, sigma_m=None)], 400e3)
+    assert silent["all"]["wrong_stated"] > 1  # what states nothing is not believed
     night, land = report["classes"]["night"], report["classes"]["day land"]
     assert (night["frames"], night["wrong"]) == (1, 1)
     assert (land["frames"], land["solved"], land["wrong"], land["no_fix"]) == (4, 2, 1, 1)

@@ -187,7 +187,8 @@ def test_the_command_line(tmp_path: Path, pack: Path, localizer: Localizer, blue
         writer.writeheader()
         writer.writerows(rows[::-1])
     command = ["track", str(table), "--pack", str(pack), "--altitude-km", "700"]
-    assert main([*command, "--json", "--mount-heading-deg", "120"]) == 1
+    drawn = tmp_path / "new" / "pass.png"
+    assert main([*command, "--json", "--mount-heading-deg", "120", "--map", str(drawn)]) == 1
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(one["image"]).name for one in told] == [f"{number}.png" for number in range(5)]
     assert [one["status"] for one in told] == ["COASTING", "TRACKING", "TRACKING", "COASTING", "TRACKING"]
@@ -196,6 +197,8 @@ def test_the_command_line(tmp_path: Path, pack: Path, localizer: Localizer, blue
     for one, (lat, lon) in zip(told, truth, strict=True):
         assert distance_m(one["lat_deg"], one["lon_deg"], lat, lon) < max(10e3, 4 * one["sigma_m"])
         assert 0 < one["false_track_probability"] < 1e-3
+    picture = cv2.imread(str(drawn))[60:]  # below its legend
+    assert all((picture == colour).all(axis=2).any() for colour in ((60, 130, 27), (40, 138, 226)))  # used, predicted
     assert main(command) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "COASTING" in lines[0] and "±" in lines[0] and "predicted; DARK" in lines[0]
