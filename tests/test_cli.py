@@ -188,3 +188,26 @@ def test_onboard_alone_needs_no_ground_package() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "--altitude-km" in done.stdout, done.stderr
     assert "pip install '.[ground]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [["--focal-mm", "50", "--sensor-width-mm", "36"], ["--field-of-view-deg", str(2 * np.degrees(np.arctan(0.36)))]],
+)
+def test_a_camera_file_from_a_lens(tmp_path: Path, photos: Path, lens: list[str]) -> None:
+    out = tmp_path / "new" / "lens.yaml"
+    assert main(["camera", "new", str(photos / "a.png"), *lens, "--out", str(out)]) == 0
+    camera = load_camera(out)
+    assert (camera.width, camera.height, camera.name, camera.cx, camera.cy) == (640, 640, "lens", 319.5, 319.5)
+    assert camera.fx == camera.fy == pytest.approx(640 * 50 / 36)
+
+
+@pytest.mark.parametrize(
+    "lens", [[], ["--focal-mm", "50"], ["--focal-mm", "50", "--sensor-width-mm", "36", "--field-of-view-deg", "40"]]
+)
+def test_a_lens_is_told_in_one_way(
+    tmp_path: Path, photos: Path, lens: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["camera", "new", str(photos / "a.png"), *lens, "--out", str(tmp_path / "lens.yaml")]) == 2
+    assert "give --focal-mm and --sensor-width-mm, or --field-of-view-deg" in capsys.readouterr().err
+    assert not (tmp_path / "lens.yaml").exists()
