@@ -17,7 +17,8 @@ from onboard.world_drawing import World
 
 _WIDTH, _MARGIN, _HEAD = 1600, 20, 60
 _PREDICTED = (226, 138, 40)
-_STEP_S, _GAP_S = 30.0, 300.0  # of the drawn track; between frames that are told apart by their names
+_STEP_S, _REVOLUTION_S = 30.0, 6000.0  # of the drawn track, and how far on it is drawn
+_GAP_S = 300.0  # frames after one carry their names
 
 
 def draw_pass(
@@ -74,6 +75,8 @@ def _seconds(state: OrbitState, later: OrbitState) -> float:
 def _track(world: World, state: OrbitState, later: OrbitState) -> None:
     """The way from one state to the next."""
     seconds = _seconds(state, later)
+    if seconds > _REVOLUTION_S:
+        return
     start = np.concatenate([state.position_ecef_m, state.velocity_ecef_m_s])
     times_s = np.linspace(0, seconds, max(2, int(seconds / _STEP_S) + 1))
     way = [geodetic_from_ecef(propagate(start, float(time_s))[:3]) for time_s in times_s]

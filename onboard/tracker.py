@@ -26,7 +26,7 @@ from onboard.pose import PoseKnowledge
 from onboard.tracked_orbit import TrackedOrbit, track_deg
 
 LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
-_LONGEST_GAP_S = 86400.0
+LONGEST_GAP_S = 86400.0
 _CLOCK_SET_BACK_FRAMES = 3  # so many frames in order among themselves, all before the newest: the clock was set back
 
 
@@ -109,7 +109,7 @@ class Tracker:
             return searching("no orbit is known", now)
         seconds = self._seconds(now)
         gap_s = abs(seconds - self._orbit.estimate.time_s)
-        if gap_s > _LONGEST_GAP_S:
+        if gap_s > LONGEST_GAP_S:
             return searching(f"{gap_s / 3600:.0f} h from the newest frame nothing is predicted", now)
         return self._orbit.at(seconds).state(TrackStatus.COASTING, f"predicted over {gap_s:.0f} s", now)
 
@@ -181,7 +181,7 @@ class Tracker:
         if self._orbit is None:
             return ""
         gap_s = time_s - self._orbit.estimate.time_s
-        if gap_s <= _LONGEST_GAP_S:
+        if gap_s <= LONGEST_GAP_S:
             there = self._orbit.at(time_s)
             if horizontal_sigma_m(there.estimate) < LOST_SIGMA_M:
                 self._orbit = there

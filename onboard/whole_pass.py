@@ -1,5 +1,6 @@
 """Frames of a pass looked back upon: where the satellite was at each of them, by all of them."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -11,7 +12,7 @@ from onboard.errors import UsageError
 from onboard.orbit_smoother import smoothed
 from onboard.orbit_state import OrbitState, TrackStatus, searching
 from onboard.tracked_orbit import TrackedOrbit
-from onboard.tracker import LOST_SIGMA_M, Tracker
+from onboard.tracker import LONGEST_GAP_S, LOST_SIGMA_M, Tracker
 
 _SAME_S = 1e-5  # a time of nanoseconds reckoned on two ways
 
@@ -50,8 +51,8 @@ def whole_pass(
 
 def looking_back(looks: Sequence[Look]) -> list[OrbitState]:
     """The states at frames in order of time, each by all frames that the same orbit explains; TRACKING where the frame
-    itself was used. Before an orbit was found it is predicted backwards. Where fixes contradicted an orbit and another
-    was believed from then on, nobody knows which was right, and the frames of the first have none."""
+    itself was used. Up to a day before an orbit was found it is predicted backwards. Where fixes contradicted an orbit
+    and another was believed from then on, nobody knows which was right, and the frames of the first have none."""
     answers: list[OrbitState] = []
     steps: list[_Step] = []
     another = False
@@ -94,8 +95,12 @@ def _state(steps: Sequence[_Step], look: Look, contradicted: bool) -> OrbitState
     doubt = searching("on an orbit that later fixes contradicted", look.timestamp_ns, look.state.fix)
     if not steps:
         return doubt if contradicted else look.state
-    near = min(steps, key=lambda step: abs(step.timestamp_ns - look.timestamp_ns))
-    there = near.orbit.at(near.orbit.estimate.time_s + (look.timestamp_ns - near.timestamp_ns) / 1e9)
+    after = bisect_left(steps, look.timestamp_ns, key=lambda step: step.timestamp_ns)
+    near = min(steps[max(0, after - 1) : after + 1], key=lambda step: abs(step.timestamp_ns - look.timestamp_ns))
+    away_s = (look.timestamp_ns - near.timestamp_ns) / 1e9
+    if abs(away_s) > LONGEST_GAP_S:
+        return doubt if contradicted else look.state
+    there = near.orbit.at(near.orbit.estimate.time_s + away_s)
     since_s = there.estimate.time_s - np.array(there.founders_s)
     if contradicted and since_s[0] < -_SAME_S:
         return doubt

@@ -148,6 +148,8 @@ def test_an_orbit_that_was_lost_is_not_mixed_with_the_next():
     looks = [(strong(state, rng), time_ns(90.0 * i)) for i, state in enumerate(truth)]
     looks += [(NIGHT, time_ns(69e3)), *((strong(s, rng), time_ns(70e3 + 90.0 * i)) for i, s in enumerate(again))]
     known = whole_pass(Tracker(ToldLocalizer()), looks, ALTITUDE_M)
+    long_ago = [(NIGHT, time_ns(-86400.0 * days)) for days in (400, 1.5)]  # nobody predicts so far
+    assert not any(whole_pass(Tracker(ToldLocalizer()), [*long_ago, *looks], ALTITUDE_M)[:2])
     assert all(known) and known[0].frames_used == 3 and known[3].frames_used == known[-1].frames_used == 2
     assert error_m(known[0], truth[0]) < 15e3 and error_m(known[-1], again[-1]) < 15e3
 
