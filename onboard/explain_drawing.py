@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from onboard.drawing import BAD, FAINT, GOOD, INK, PAPER, Picture, width_of, write, write_beside
 from onboard.explain import Explanation, Pairs, Place
@@ -20,6 +21,7 @@ from onboard.world_drawing import World
 
 _OUTSIDE, _DISAGREES = (214, 218, 224), (214, 92, 92)
 _NUMBERED = 30  # pairs that carry a number; more would hide the picture
+_TAG_PX = 26, 18  # a number needs as much room
 _CROWDED = 100  # pairs drawn small beyond
 _LABELLED = 4  # places of the world map that carry a name
 _NAME_APART_RAD = np.radians(8)
@@ -48,20 +50,34 @@ class Grid:
         return (ground_m / self.gsd_m + self.centre_px + 0.5) * self.zoom - 0.5
 
 
-def frame_panel(rectified: Rectified, grid: Grid, features_m: Array, pairs_m: Array, pairs: Pairs) -> Picture:
-    """The rectified frame with its features (N, 2) and its pairs (K, 2), ground offsets in metres."""
+def numbered(at: Array, pairs: Pairs) -> NDArray[np.int64]:
+    """Which of the pairs, at pixels (K, 2) of the frame's panel, carry a number in both panels, in order: of those that
+    agree the first ones whose numbers do not cover one another."""
+    chosen: list[int] = []
+    for pair in np.flatnonzero(pairs.agrees):
+        off = np.abs(at[chosen] - at[pair])
+        if len(chosen) < _NUMBERED and ((off[:, 0] > _TAG_PX[0]) | (off[:, 1] > _TAG_PX[1])).all():
+            chosen.append(int(pair))
+    return np.array(chosen, np.int64)
+
+
+def frame_panel(
+    rectified: Rectified, grid: Grid, features_m: Array, pairs_m: Array, pairs: Pairs, tags: NDArray[np.int64]
+) -> Picture:
+    """The rectified frame with its features (N, 2) and its pairs (K, 2), ground offsets in metres; tags: `numbered`."""
     image = cv2.resize(rectified.image, (grid.width, grid.height), interpolation=cv2.INTER_LINEAR)
     seen = cv2.resize(rectified.mask.astype(np.uint8), (grid.width, grid.height), interpolation=cv2.INTER_NEAREST)
     image[seen == 0] = _OUTSIDE
     for x, y in grid.pixels(features_m):
         cv2.circle(image, _fixed(x, y), _fixed_radius(1.2), (250, 220, 60), -1, cv2.LINE_AA, _SHIFT)
-    _mark_pairs(image, grid.pixels(pairs_m), pairs)
+    _mark_pairs(image, grid.pixels(pairs_m), pairs, tags)
     return image
 
 
 def map_panel(
-    place: Place, grid: Grid, catalogue: Catalogue, pairs: Pairs, rectified: Rectified, backdrop: Picture | None
-) -> tuple[Picture, int]:
+    place: Place, grid: Grid, catalogue: Catalogue, pairs: Pairs, tags: NDArray[np.int64], rectified: Rectified,
+    backdrop: Picture | None,
+) -> tuple[Picture, int]:  # fmt: skip
     """The catalogue around a place, turned as the frame would show it: each landmark with its orientation, as long as
     it is large. Returns the picture and the number of landmarks in it.
 
@@ -84,7 +100,7 @@ def map_panel(
         cv2.polylines(image, [np.round((part + 0.5) * grid.zoom - 0.5).astype(np.int32)], True, FAINT, 1, cv2.LINE_AA)
     _north_and_scale(image, place.heading_deg, grid)
     pairs_m, _ = offsets_from(place.unit, place.heading_deg, catalogue, pairs.landmark)
-    _mark_pairs(image, grid.pixels(pairs_m), pairs)
+    _mark_pairs(image, grid.pixels(pairs_m), pairs, tags)
     return image, int(inside.sum())
 
 
@@ -134,8 +150,9 @@ def _fixed_radius(radius: float) -> int:
     return round(radius * (1 << _SHIFT))
 
 
-def _mark_pairs(image: Picture, at: Array, pairs: Pairs) -> None:
-    """The same number, and a colour of its own, for the two ends of a pair; pairs that do not agree as red crosses."""
+def _mark_pairs(image: Picture, at: Array, pairs: Pairs, tags: NDArray[np.int64]) -> None:
+    """The same colour, and number if it carries one, for the two ends of a pair; pairs that do not agree as red
+    crosses."""
     for x, y in at[~pairs.agrees]:
         for way in (-3, 3):
             cv2.line(image, _fixed(x - 3, y - way), _fixed(x + 3, y + way), _DISAGREES, 1, cv2.LINE_AA, _SHIFT)
@@ -146,7 +163,7 @@ def _mark_pairs(image: Picture, at: Array, pairs: Pairs) -> None:
         colour = tuple(round(255 * part) for part in hue)
         for thickness, shade in ((4, (0, 0, 0)), (2, colour)):
             cv2.circle(image, _fixed(x, y), _fixed_radius(radius), shade, thickness, cv2.LINE_AA, _SHIFT)
-    for number, (x, y) in reversed(list(enumerate(agreeing[:_NUMBERED], 1))):
+    for number, (x, y) in enumerate(at[tags], 1):
         _tag(image, str(number), (round(x) + 8, round(y) + 5))
 
 

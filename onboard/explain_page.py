@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onboard.drawing import BAD, FAINT, GOOD, INK, PAPER, Picture, width_of, write
 from onboard.evidence import Evidence
 from onboard.explain import Explanation, Place, explain, to_plain
-from onboard.explain_drawing import Grid, frame_panel, map_panel, turned_map, world_panel
+from onboard.explain_drawing import Grid, frame_panel, map_panel, numbered, turned_map, world_panel
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified
 from onboard.whole_file import write_whole
@@ -93,13 +93,15 @@ class Page:
             picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_NEAREST)
             return (picture, "The frame as it came: refused before it was looked at"), _nothing(picture)
         grid = Grid.of(rectified, _PANEL, _TALLEST)
-        drawn = frame_panel(rectified, grid, view.ground_m, pairs.ground_m(camera, view), pairs)
+        pairs_m = pairs.ground_m(camera, view)
+        tags = numbered(grid.pixels(pairs_m), pairs)
+        drawn = frame_panel(rectified, grid, view.ground_m, pairs_m, pairs, tags)
         title = f"The frame, rectified to {rectified.gsd_m:.0f} m a pixel: {len(view)} features"
         if not explanation.places:
             return (drawn, title), _nothing(drawn)
         best = explanation.places[0]
         backdrop = self._backdrop(best, grid, rectified)
-        around, count = map_panel(best, grid, self._localizer.catalogue, pairs, rectified, backdrop)
+        around, count = map_panel(best, grid, self._localizer.catalogue, pairs, tags, rectified, backdrop)
         if best.recognised:
             title += f", {len(pairs.agrees)} landmarks recognised in {best.recognised} spots"
         else:

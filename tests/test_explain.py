@@ -10,8 +10,8 @@ import pytest
 
 from onboard import Localizer, Status
 from onboard.cli import main
-from onboard.explain import explain
-from onboard.explain_drawing import Grid, turned_map
+from onboard.explain import Pairs, explain
+from onboard.explain_drawing import Grid, numbered, turned_map
 from onboard.geodesy import azimuth_deg, distance_m, unit_from_latlon
 from onboard.landmarks import Catalogue
 from onboard.recognition import Recognition
@@ -178,3 +178,13 @@ def test_pages_are_written(
 def test_a_mosaic_alone_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["localize", "--mosaic", "f.tif", "x.png"]) == 2
     assert "--explain" in capsys.readouterr().err
+
+
+def test_numbers_do_not_cover_one_another() -> None:
+    """Of 200 pairs crowded into a corner, and one far away that does not agree."""
+    at = np.vstack([np.random.default_rng(1).uniform(0, 120, (200, 2)), [[500.0, 500.0]]])
+    pairs = Pairs(np.arange(201), at, np.arange(201) < 200)
+    chosen = numbered(at, pairs)
+    assert chosen[0] == 0 and 8 < len(chosen) <= 30 and 200 not in chosen
+    off = np.abs(at[chosen][:, None] - at[chosen])
+    assert ((off[..., 0] > 20) | (off[..., 1] > 14) | np.eye(len(chosen), dtype=bool)).all()
