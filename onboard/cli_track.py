@@ -32,8 +32,8 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("track", help="tell where the images of a pass were taken, by all of them together")
     parser.add_argument(
         "list", type=Path, metavar="FRAMES.csv",
-        help=f"what was taken when: columns {' and '.join(COLUMNS)}, files beside it; the camera must be held alike "
-        "along the track",
+        help=f"what was taken when: columns {' and '.join(COLUMNS)}, files beside it (or a folder with one of that "
+        "name); the camera must be held alike along the track",
     )  # fmt: skip
     add_runtime_options(parser)
     add_altitude_option(parser)

@@ -8,6 +8,7 @@ from onboard.errors import ImageError
 from onboard.utc import nanoseconds, utc_time
 
 COLUMNS = ("file", "time_utc")
+TABLE = "frames.csv"  # of a folder
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class TimedImage:
 
 
 def read_frame_list(table: Path) -> list[TimedImage]:
-    """The pictures of a list in order of time; files are named from its own folder, other columns passed over. Raises
-    ImageError naming the line that is wrong."""
+    """The pictures of a list, or of the TABLE in a folder, in order of time; files are named from its own folder, other
+    columns passed over. Raises ImageError naming the line that is wrong."""
+    table = table / TABLE if table.is_dir() else table
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             rows = list(csv.DictReader(stream))

@@ -201,7 +201,7 @@ def test_the_command_line(tmp_path: Path, pack: Path, localizer: Localizer, blue
         assert 0 < one["false_track_probability"] < 1e-3
     picture = cv2.imread(str(drawn))[60:]  # below its legend
     assert all((picture == colour).all(axis=2).any() for colour in ((60, 130, 27), (40, 138, 226)))  # used, predicted
-    assert main(command) == 1
+    assert main(["track", str(tmp_path), *command[2:]]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "COASTING" in lines[0] and "±" in lines[0] and "predicted; DARK" in lines[0]
 
@@ -239,8 +239,8 @@ def test_a_list_that_is_wrong_is_told_by_line(tmp_path: Path, text: str, message
 
 def test_a_list_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00\x80")
-    for name in ("list.csv", "nowhere.csv"):
-        with pytest.raises(ImageError, match=f"{name}: cannot be read as a list of pictures"):
+    for name, told in (("list.csv", "list.csv"), ("nowhere.csv", "nowhere.csv"), ("", "frames.csv")):
+        with pytest.raises(ImageError, match=f"{told}: cannot be read as a list of pictures"):
             read_frame_list(tmp_path / name)
 
 
