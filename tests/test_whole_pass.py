@@ -53,11 +53,6 @@ def error_m(state, truth):
     return float(distance_m(state.lat_deg, state.lon_deg, lat, lon))
 
 
-def off2(estimate, truth):
-    off = estimate.state - truth
-    return float(off @ np.linalg.solve(estimate.covariance[:6, :6], off))
-
-
 def test_the_smoother_is_the_fit_of_all_frames(monkeypatch):
     """Where nothing comes in between, what all frames say of the first moment is least squares, covariance and all."""
     monkeypatch.setattr("onboard.orbit_filter.ACCELERATION_DENSITY_M2_S3", 0.0)
