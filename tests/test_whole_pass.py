@@ -131,6 +131,19 @@ def test_frames_before_and_between_are_told_by_those_after():
     assert known[0].frames_used == 3 and {error_m(s, t) < 4 * s.sigma_m for s, t in zip(known, truth)} == {True}
 
 
+def test_nothing_is_forgotten_over_a_gap_after_which_the_orbit_bends():
+    """A prediction over eighty minutes is so vague that the update takes the bend of the orbit for noise."""
+    rng = np.random.default_rng(5)
+    times_s = np.array([0.0, 60.0, 90.0, 4900.0, 4960.0])
+    looks = [(strong(state, rng), time_ns(time_s)) for state, time_s in zip(states(times_s), times_s, strict=True)]
+    tracker = Tracker(ToldLocalizer())
+    flown = [tracker.update(frame, timestamp_ns, ALTITUDE_M) for frame, timestamp_ns in looks]
+    known = whole_pass(Tracker(ToldLocalizer()), looks, ALTITUDE_M)
+    assert tracker.state_at(time_ns(-4800.0)).sigma_m > 30e3  # backwards, from the last frames alone
+    assert [state.status for state in flown[1:]] == [TrackStatus.TRACKING] * 4
+    assert all(after.sigma_m <= 1.01 * before.sigma_m for after, before in zip(known[1:], flown[1:], strict=True))
+
+
 def test_where_nothing_is_found_nothing_is_told():
     frames = ((NIGHT, time_ns(60.0 * i)) for i in range(5))
     assert not any(whole_pass(Tracker(ToldLocalizer()), frames, ALTITUDE_M))
