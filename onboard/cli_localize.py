@@ -10,9 +10,9 @@ from onboard.cli_runtime import (
     Progress,
     add_altitude_option,
     add_runtime_options,
+    estimates_json,
+    estimates_text,
     open_localizer,
-    place_text,
-    rounded,
     told_altitude_m,
 )
 from onboard.drawing import Picture
@@ -124,14 +124,10 @@ def as_json(path: str, fix: Fix) -> dict[str, object]:
     return {
         "image": path,
         "status": fix.status.value,
-        "lat_deg": rounded(fix.lat_deg, 5),
-        "lon_deg": rounded(fix.lon_deg, 5),
-        "altitude_m": rounded(fix.altitude_m, 0),
-        "heading_deg": rounded(fix.heading_deg, 2),
-        "sigma_m": rounded(fix.sigma_m, 0),
+        **estimates_json(fix),
         "false_fix_probability": None if math.isnan(fix.false_fix_probability) else fix.false_fix_probability,
         "inliers": fix.inliers,
-        "latency_ms": rounded(fix.timings_ms.get("total", 0.0), 1),
+        "latency_ms": round(fix.timings_ms.get("total", 0.0), 1),
         "reason": fix.reason or None,
     }
 
@@ -139,7 +135,5 @@ def as_json(path: str, fix: Fix) -> dict[str, object]:
 def as_text(path: str, fix: Fix) -> str:
     if fix.status is not Status.FIX:
         return f"{path}: {fix.status.value}: {fix.reason}"
-    return (
-        f"{path}: FIX: {place_text(fix.lat_deg, fix.lon_deg, fix.sigma_m)}, heading {fix.heading_deg:.0f}°,"
-        f" {fix.inliers} inliers, false-fix probability {fix.false_fix_probability:.1g}"
-    )
+    chance = f"false-fix probability {fix.false_fix_probability:.1g}"
+    return f"{path}: FIX: {estimates_text(fix)}, {fix.inliers} inliers, {chance}"

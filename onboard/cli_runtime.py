@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from onboard.arguments import number
 from onboard.camera_files import load_camera
+from onboard.fix import Fix
+from onboard.geodesy import latlon_text
 from onboard.localizer import Localizer
 from onboard.mission import Mission
+from onboard.orbit_state import OrbitState
 from onboard.pack import default_pack
 
 # Who names an altitude knows the scale to about this share: orbits are published to a few kilometres, but the focal
@@ -50,13 +53,17 @@ def told_altitude_m(altitude_km: float | None, mission: Mission) -> tuple[float,
     return altitude_m, sigma_m
 
 
-def rounded(value: float, digits: int) -> float | None:
-    """For JSON, which knows no NaN."""
-    return None if math.isnan(value) else round(value, digits)
+def estimates_json(answer: Fix | OrbitState) -> dict[str, float | None]:
+    """Where it was taken, for JSON: None where nothing is known."""
+    digits = {"lat_deg": 5, "lon_deg": 5, "altitude_m": 0, "heading_deg": 2, "sigma_m": 0}
+    values = {name: getattr(answer, name) for name in digits}
+    return {name: None if math.isnan(value) else round(value, digits[name]) for name, value in values.items()}
 
 
-def place_text(lat_deg: float, lon_deg: float, sigma_m: float) -> str:
-    return f"{abs(lat_deg):.3f}°{'NS'[lat_deg < 0]} {abs(lon_deg):.3f}°{'EW'[lon_deg < 0]} ±{sigma_m / 1e3:.1f} km"
+def estimates_text(answer: Fix | OrbitState) -> str:
+    """Where it was taken, for people."""
+    where = latlon_text(answer.lat_deg, answer.lon_deg, 3)
+    return f"{where} ±{answer.sigma_m / 1e3:.1f} km, heading {answer.heading_deg:.0f}°"
 
 
 @dataclass(frozen=True)

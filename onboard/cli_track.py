@@ -13,9 +13,9 @@ from onboard.cli_runtime import (
     Progress,
     add_altitude_option,
     add_runtime_options,
+    estimates_json,
+    estimates_text,
     open_localizer,
-    place_text,
-    rounded,
     told_altitude_m,
 )
 from onboard.errors import ImageError
@@ -81,11 +81,7 @@ def as_json(image: TimedImage, state: OrbitState, reason: str) -> dict[str, obje
         "image": str(image.path),
         "time_utc": image.time_utc,
         "status": state.status.value,
-        "lat_deg": rounded(state.lat_deg, 5),
-        "lon_deg": rounded(state.lon_deg, 5),
-        "altitude_m": rounded(state.altitude_m, 0),
-        "heading_deg": rounded(state.heading_deg, 2),
-        "sigma_m": rounded(state.sigma_m, 0),
+        **estimates_json(state),
         "false_track_probability": state.false_track_probability if state else None,
         "frame_status": (Status.BAD_FRAME if state.fix is None else state.fix.status).value,
         "reason": reason or None,
@@ -95,5 +91,4 @@ def as_json(image: TimedImage, state: OrbitState, reason: str) -> dict[str, obje
 def as_text(image: TimedImage, state: OrbitState, reason: str) -> str:
     if not state:
         return f"{image.path}: {state.status.value}: {reason}"
-    where = place_text(state.lat_deg, state.lon_deg, state.sigma_m)
-    return f"{image.path}: {state.status.value}: {where}, heading {state.heading_deg:.0f}°: {reason}"
+    return f"{image.path}: {state.status.value}: {estimates_text(state)}: {reason}"

@@ -12,6 +12,7 @@ from onboard.drawing import BAD, FAINT, GOOD, INK, PAPER, Picture, width_of, wri
 from onboard.evidence import Evidence
 from onboard.explain import Explanation, Place, explain, to_plain
 from onboard.explain_drawing import Grid, frame_panel, map_panel, numbered, turned_map, world_panel
+from onboard.geodesy import latlon_text
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified
 from onboard.whole_file import write_whole
@@ -106,7 +107,7 @@ class Page:
             title += f", {len(pairs.agrees)} landmarks recognised in {best.recognised} spots"
         else:
             title += f", {len(pairs.agrees)} matched, {pairs.agrees.sum()} agree (numbered alike)"
-        text = f"Best place, {_place_text(best)}, turned to the frame: {count} landmarks"
+        text = f"Best place, {latlon_text(best.lat_deg, best.lon_deg, 2)}, turned to the frame: {count} landmarks"
         return (drawn, title), (around, text)
 
     def _backdrop(self, best: Place, grid: Grid, rectified: Rectified) -> Picture | None:
@@ -129,7 +130,7 @@ def _head(page: Picture, image: str, explanation: Explanation) -> None:
     write(page, image, (_MARGIN + width_of(fix.status.value, 30, 800) + 20, 44), 20, INK, 500)
     text = fix.reason
     if fix:
-        at = f"{_degrees(fix.lat_deg, 'NS', 3)} {_degrees(fix.lon_deg, 'EW', 3)}"
+        at = latlon_text(fix.lat_deg, fix.lon_deg, 3)
         text = (
             f"nadir {at} ±{fix.sigma_m / 1e3:.1f} km, {fix.altitude_m / 1e3:.0f} km high, heading"
             f" {fix.heading_deg:.0f}°, {fix.inliers} inliers, false-fix probability {fix.false_fix_probability:.1g}"
@@ -152,8 +153,9 @@ def _table(page: Picture, places: tuple[Place, ...], top: int) -> None:
         write(page, name, (_MARGIN + x, top), 14, FAINT, 600)
     for number, place in enumerate(places[:_LISTED], 1):
         texts = (
-            str(number), _place_text(place), f"{place.heading_deg:.0f}°", _or_dash(place.recognised),
-            str(place.votes), str(place.matches), str(place.agreeing), f"{place.weight:.1f}",
+            str(number), latlon_text(place.lat_deg, place.lon_deg, 2), f"{place.heading_deg:.0f}°",
+            _or_dash(place.recognised), str(place.votes), str(place.matches), str(place.agreeing),
+            f"{place.weight:.1f}",
         )  # fmt: skip
         for text, (_, x) in zip(texts, columns):
             write(page, text, (_MARGIN + x, top + _LINE * number), 14, INK)
@@ -185,14 +187,6 @@ def _broken(text: str, size: int, width: int) -> list[str]:
 
 def _or_dash(count: int | None) -> str:
     return "-" if count is None else str(count)
-
-
-def _place_text(place: Place) -> str:
-    return f"{_degrees(place.lat_deg, 'NS', 2)} {_degrees(place.lon_deg, 'EW', 2)}"
-
-
-def _degrees(value: float, signs: str, digits: int) -> str:
-    return f"{abs(value):.{digits}f}°{signs[value < 0]}"
 
 
 def _paste(page: Picture, picture: Picture, x: int, y: int) -> None:

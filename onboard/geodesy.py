@@ -16,6 +16,11 @@ WGS84_E2 = WGS84_F * (2 - WGS84_F)
 EARTH_RADIUS_M = 6371008.8  # mean radius R1 (Moritz 2000), for work on a sphere
 
 
+def latlon_text(lat_deg: float, lon_deg: float, digits: int) -> str:
+    """A place for people: 12.3°N 45.6°W."""
+    return f"{abs(lat_deg):.{digits}f}°{'NS'[lat_deg < 0]} {abs(lon_deg):.{digits}f}°{'EW'[lon_deg < 0]}"
+
+
 def ecef_from_geodetic(lat_deg: ArrayLike, lon_deg: ArrayLike, alt_m: ArrayLike = 0.0) -> Array:
     """ECEF metres, shape (..., 3), of geodetic latitude, longitude (degrees) and ellipsoidal height (m)."""
     lat, lon = np.radians(lat_deg, dtype=np.float64), np.radians(lon_deg, dtype=np.float64)

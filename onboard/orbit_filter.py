@@ -43,8 +43,7 @@ class Way:
 def way_to(estimate: OrbitEstimate, time_s: float) -> Way:
     """`predict`, and how the prediction depends on the estimate."""
     seconds = time_s - estimate.time_s
-    state, covariance = estimate.state, estimate.covariance
-    whole, noise = np.eye(8), np.zeros((8, 8))
+    state, whole, noise = estimate.state, np.eye(8), np.zeros((8, 8))
     spans = int(np.ceil(abs(seconds) / _SPAN_S))
     for _ in range(spans):
         state, by_state = propagate_with_transition(state, seconds / spans)
@@ -52,8 +51,8 @@ def way_to(estimate: OrbitEstimate, time_s: float) -> Way:
         transition, added = np.eye(8) * kept, np.eye(8) * (1 - kept**2)
         transition[:6, :6], added[:6, :6] = by_state, _process_noise(abs(seconds) / spans)
         whole, noise = transition @ whole, transition @ noise @ transition.T + added
-        covariance = transition @ covariance @ transition.T + added
     lean = estimate.lean * np.exp(-abs(seconds) / LEAN_LASTS_S)
+    covariance = whole @ estimate.covariance @ whole.T + noise
     return Way(OrbitEstimate(time_s, state, lean, (covariance + covariance.T) / 2), whole, noise)
 
 

@@ -77,9 +77,11 @@ def _track(world: World, state: OrbitState, later: OrbitState) -> None:
     seconds = _seconds(state, later)
     if seconds > _REVOLUTION_S:
         return
-    start = np.concatenate([state.position_ecef_m, state.velocity_ecef_m_s])
-    times_s = np.linspace(0, seconds, max(2, int(seconds / _STEP_S) + 1))
-    way = [geodetic_from_ecef(propagate(start, float(time_s))[:3]) for time_s in times_s]
+    steps = max(1, int(seconds / _STEP_S))
+    way_states = [np.concatenate([state.position_ecef_m, state.velocity_ecef_m_s])]
+    for _ in range(steps):
+        way_states.append(propagate(way_states[-1], seconds / steps))
+    way = [geodetic_from_ecef(there[:3]) for there in way_states]
     for (lat, lon, _), (next_lat, next_lon, _) in pairwise(way):
         if abs(next_lon - lon) < 180:  # not over the seam of the map
             ends = world.pixel(float(lat), float(lon)), world.pixel(float(next_lat), float(next_lon))

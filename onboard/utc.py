@@ -25,5 +25,5 @@ def utc_time(text: str) -> np.datetime64:
 
 
 def nanoseconds(time: np.datetime64) -> int:
-    """A time of microseconds as a clock of flight software has it: nanoseconds since 1970."""
-    return int(time.astype(np.int64)) * 1000
+    """A time, to the microsecond, as a clock of flight software has it: nanoseconds since 1970."""
+    return int(time.astype("datetime64[us]").astype(np.int64)) * 1000

@@ -25,6 +25,12 @@ class Look:
     state: OrbitState
     orbit: TrackedOrbit | None
 
+    @classmethod
+    def of(cls, tracker: Tracker, frame: Any, timestamp_ns: int, altitude_m: tuple[float, float] | None) -> "Look":
+        """Shows a tracker the next frame."""
+        state = tracker.update(frame, timestamp_ns, altitude_m)
+        return cls(timestamp_ns, state, tracker.orbit)
+
     @property
     def alone(self) -> str:
         """What the frame said by itself."""
@@ -44,8 +50,7 @@ def whole_pass(
             raise UsageError(
                 f"frame {len(looks)} of a pass is not later than the one before: put them in order of time"
             )
-        state = tracker.update(frame, timestamp_ns, altitude_m)
-        looks.append(Look(timestamp_ns, state, tracker.orbit))
+        looks.append(Look.of(tracker, frame, timestamp_ns, altitude_m))
     return looking_back(looks)
 
 

@@ -33,8 +33,3 @@ def ending(fix: Record, limit_m: float) -> str:
     if result != "none":
         return result
     return fix["status"] if fix["status"] in ENDINGS else "other"
-
-
-def place(lat_deg: float, lon_deg: float) -> str:
-    """A place for people: 12.3°N 45.6°W."""
-    return f"{abs(lat_deg):.1f}°{'NS'[lat_deg < 0]} {abs(lon_deg):.1f}°{'EW'[lon_deg < 0]}"

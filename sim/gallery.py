@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.geodesy import Array, azimuth_deg, destination, distance_m
+from onboard.geodesy import Array, azimuth_deg, destination, distance_m, latlon_text
 from onboard.images import read_image
-from sim.ending import ENDINGS, ending, place
+from sim.ending import ENDINGS, ending
 from sim.record_log import Record
 from sim.texture import Mosaic
 
@@ -59,14 +59,14 @@ def _card(out: Path, mosaic: Mosaic, truth: Record, fix: Record, limit_m: float,
         pictures.append(_map_around(mosaic, truth, fix, half_m, style.colour))
         kind = "" if truth["subject"] == "earth" else f"{truth['subject']}, "
         where = (
-            f"{kind}{place(truth['lat_deg'], truth['lon_deg'])}, Sun {truth['sun_elevation_deg']:.0f}°, "
+            f"{kind}{latlon_text(truth['lat_deg'], truth['lon_deg'], 1)}, Sun {truth['sun_elevation_deg']:.0f}°, "
             f"cloud {truth['cloud_cover']:.0%}"
         )
     told = fix["reason"] or style.label
     if fix["status"] == "FIX":
         off = "" if fix["error_m"] is None else f"{fix['error_m'] / 1e3:.1f} km off, "
         told = (
-            f"found {place(fix['lat_deg'], fix['lon_deg'])}, {off}{fix['inliers']} landmarks, "
+            f"found {latlon_text(fix['lat_deg'], fix['lon_deg'], 1)}, {off}{fix['inliers']} landmarks, "
             f"false-fix probability {fix['false_fix_probability'] or 0:.0e}"
         )
     images = "".join(f'<img src="{_jpeg_uri(picture)}" alt="">' for picture in pictures)

@@ -18,6 +18,7 @@ from onboard.acceptance import Acceptance
 from onboard.clock import Clock
 from onboard.evidence import Evidence
 from onboard.fix import Status, no_fix
+from onboard.utc import nanoseconds, utc_time
 from onboard.whole_file import write_whole
 from sim.campaign import claim, conclude, require_flyable, told_altitude_m
 from sim.crew import Crew
@@ -186,7 +187,7 @@ def _sent(truth: Record, first_ns: int, out: Path, altitude_m: list[float]) -> S
 
 def _timestamp_ns(truth: Record) -> int:
     """When the frame was taken, in nanoseconds of UTC since 1970."""
-    return int(np.datetime64(truth["time_utc"].rstrip("Z"), "ns").astype(np.int64))
+    return nanoseconds(utc_time(truth["time_utc"]))
 
 
 def answer_record(truth: Record, answer: Answer, render_ms: float) -> Record:

@@ -15,6 +15,7 @@ from onboard import Fix, OrbitState, Status, Tracker, TrackStatus
 from onboard.camera import Camera
 from onboard.geodesy import Array, distance_m
 from onboard.tracker import Sighter
+from onboard.utc import nanoseconds
 from onboard.whole_pass import Look, looking_back
 from sim.attitude import NadirPointing
 from sim.errors import SimError
@@ -67,8 +68,7 @@ def track(packed_plan: bytes, job: FlightJob) -> Record:
         frame = _as_flown(studio.observe(shot).frame)
         if plan.mirrored:
             frame = np.ascontiguousarray(frame[:, ::-1])
-        timestamp_ns = int(shot.time.astype("datetime64[ns]").astype(np.int64))
-        looks.append(Look(timestamp_ns, tracker.update(frame, timestamp_ns, plan.altitude_m), tracker.orbit))
+        looks.append(Look.of(tracker, frame, nanoseconds(shot.time), plan.altitude_m))
     frames = []
     for shot, velocity, look, after in zip(job.shots, job.velocities_ecef_m_s, looks, looking_back(looks), strict=True):
         seconds = float((shot.time - job.shots[0].time) / np.timedelta64(1, "s"))

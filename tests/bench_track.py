@@ -64,8 +64,7 @@ def look(tracker: Tracker, folder: Path, row: dict[str, str], mirrored: bool) ->
         frame = np.ascontiguousarray(frame[:, ::-1])
     altitude_m = float(row["altitude_km"]) * 1e3
     timestamp_ns = nanoseconds(utc_time(row["time_utc"]))
-    state = tracker.update(frame, timestamp_ns, (altitude_m, ALTITUDE_SIGMA * altitude_m))
-    return Look(timestamp_ns, state, tracker.orbit)
+    return Look.of(tracker, frame, timestamp_ns, (altitude_m, ALTITUDE_SIGMA * altitude_m))
 
 
 def record(row: dict[str, str], state: OrbitState, mirrored: bool) -> dict:
