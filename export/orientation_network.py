@@ -45,8 +45,10 @@ class OrientationNet(nn.Module):
         self.register_buffer("level", torch.eye(BINS) - 1 / BINS, persistent=False)
 
     def forward(self, patches: Tensor) -> Tensor:
-        corners = patches.flatten(1).index_select(1, self.pixel) * self.share
-        rings = corners.reshape(-1, _CORNERS, len(_RADII_PX), BINS + 2 * _ASIDE).sum(dim=1, keepdim=True)
+        # Pixels of all patches side by side: ONNX Runtime gathers rows several times as fast as single numbers.
+        corners = patches.flatten(1).t().index_select(0, self.pixel) * self.share[:, None]
+        points = corners.reshape(_CORNERS, len(_RADII_PX) * (BINS + 2 * _ASIDE), -1).sum(dim=0)
+        rings = points.t().reshape(-1, 1, len(_RADII_PX), BINS + 2 * _ASIDE)
         return self.head(self.body(rings)).flatten(1) @ self.level
 
 
