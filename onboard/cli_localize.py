@@ -9,6 +9,7 @@ from onboard.arguments import number
 from onboard.cli_runtime import (
     Progress,
     add_altitude_option,
+    add_mount_option,
     add_runtime_options,
     estimates_json,
     estimates_text,
@@ -29,6 +30,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files or directories; - reads standard input")
     add_runtime_options(parser)
     add_altitude_option(parser)
+    add_mount_option(parser)
     parser.add_argument(
         "--off-nadir-deg", type=number(-360, 360), metavar="T", help="tilt of the camera (default: the mission's)"
     )
@@ -98,7 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
             unread = True
             fix = no_fix(Status.BAD_FRAME, str(error).removeprefix(f"{path}: "))
         else:
-            evidence = localizer.examine(frame, altitude_m=altitude_m, vertical=vertical, prior=prior)
+            evidence = localizer.examine(
+                frame, altitude_m=altitude_m, vertical=vertical, prior=prior,
+                mount_heading_deg=arguments.mount_heading_deg,
+            )  # fmt: skip
             fix = evidence.fix
             if page is not None:
                 page.write(path, frame, evidence)

@@ -30,6 +30,14 @@ def add_altitude_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_mount_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mount-heading-deg", type=number(-360, 360), metavar="D",
+        help="how the camera is held along its orbit, if you know it to a few degrees: azimuth of the picture's up "
+        "less that of flight",
+    )  # fmt: skip
+
+
 def open_localizer(arguments: argparse.Namespace) -> Localizer:
     """The runtime that `add_runtime_options` ask for; raises CameraError and PackError."""
     camera = load_camera(arguments.camera) if arguments.camera else None

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.arguments import number, output_file
+from onboard.arguments import output_file
 from onboard.cli_runtime import (
     Progress,
     add_altitude_option,
+    add_mount_option,
     add_runtime_options,
     estimates_json,
     estimates_text,
@@ -37,10 +38,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     )  # fmt: skip
     add_runtime_options(parser)
     add_altitude_option(parser)
-    parser.add_argument(
-        "--mount-heading-deg", type=number(-360, 360), metavar="D",
-        help="how the camera is mounted, if you know it: azimuth of the picture's up less that of flight",
-    )  # fmt: skip
+    add_mount_option(parser)
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
     parser.add_argument("--map", type=output_file, metavar="PNG", help="draw the pass on a map of the world")
     parser.set_defaults(run=run)

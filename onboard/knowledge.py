@@ -1,4 +1,4 @@
-"""What is known of a frame before it is looked at: altitude, vertical, attitude, place."""
+"""What is known of a frame before it is looked at: altitude, vertical, attitude, place, how the camera is mounted."""
 
 from reprlib import repr as _short
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 from onboard.fix import Attitude, Prior, Status, Vertical
 from onboard.geodesy import EARTH_RADIUS_M, ecef_from_ned
 from onboard.ground_plane import MAX_INCIDENCE_DEG, Direction
+from onboard.headings import Headings
 from onboard.intake import Rejected
 from onboard.mission import Mission
 from onboard.pose import PoseKnowledge, matrix_from_quat
@@ -23,6 +24,7 @@ def knowledge_of(
     attitude: Attitude | None = None,
     prior: Prior | None = None,
     vertical: Vertical | None = None,
+    mount_heading_deg: float | None = None,
 ) -> PoseKnowledge:
     """What the caller and the mission know together. Raises Rejected (BAD_FRAME), naming what makes no sense."""
     low, high = mission.orbit.altitude_m
@@ -45,6 +47,10 @@ def knowledge_of(
         lat, _ = _numbers("place of prior", (prior.lat_deg, prior.lon_deg), 2, "degrees")
         _require(abs(lat) <= 90, f"prior.lat_deg is {lat:g}: give -90 to 90 degrees")
         _positive("prior.sigma_m", prior.sigma_m)
+    headings = None
+    if mount_heading_deg is not None:
+        (mount,) = _numbers("mount_heading_deg", [mount_heading_deg], 1, "degrees")
+        headings = Headings(mount, mission.orbit.inclination_deg)
     # A told attitude replaces the mission's pointing; a vertical that was told as well is a measurement of its own.
     pointing_sigma_rad = np.inf if attitude is not None else float(np.radians(mission.pointing_sigma_deg))
     down_cam = mission.down_cam
@@ -52,7 +58,7 @@ def knowledge_of(
         down_cam, pointing_sigma_rad = _unit(vertical.down_cam), float(vertical.sigma_rad)
     elif attitude is not None and prior is not None:
         down_cam = _seen_from(attitude, prior) or down_cam
-    known = PoseKnowledge(value, sigma, pointing_sigma_rad, attitude, prior, down_cam)
+    known = PoseKnowledge(value, sigma, pointing_sigma_rad, attitude, prior, down_cam, headings)
     if not known.plane.usable:
         meets = f"meets the ground {np.degrees(known.plane.incidence_rad):.0f} degrees off its vertical"
         raise Rejected(

@@ -92,18 +92,20 @@ class Localizer:
         attitude: Attitude | None = None,
         prior: Prior | None = None,
         vertical: Vertical | None = None,
+        mount_heading_deg: float | None = None,
         deadline_ms: float | None = None,
     ) -> Fix:
         """Where the camera was when it took ``frame``: uint8, H×W×3 RGB or H×W.
 
         altitude_m: height above the ellipsoid and its sigma, which must hold what the focal length leaves open, too;
         vertical: where down is; the mission's when None, but that attitude and prior together tell the vertical. All
-        enter as weighted residuals. Past ``deadline_ms``, another caller's frame included, the answer is TIMEOUT. Never
-        raises; see `Fix` for the fields.
+        enter as weighted residuals. mount_heading_deg: azimuth of the picture's up less that of flight, of a camera
+        held alike along the orbit, known to a few degrees: says where to look first. Past ``deadline_ms``, another
+        caller's frame included, the answer is TIMEOUT. Never raises; see `Fix` for the fields.
         """
         return self.examine(
             frame, timestamp_ns=timestamp_ns, altitude_m=altitude_m, attitude=attitude, prior=prior,
-            vertical=vertical, deadline_ms=deadline_ms,
+            vertical=vertical, mount_heading_deg=mount_heading_deg, deadline_ms=deadline_ms,
         ).fix  # fmt: skip
 
     def examine(
@@ -115,12 +117,13 @@ class Localizer:
         attitude: Attitude | None = None,
         prior: Prior | None = None,
         vertical: Vertical | None = None,
+        mount_heading_deg: float | None = None,
         deadline_ms: float | None = None,
     ) -> Evidence:
         """`localize`, answered with all that was seen on the way; never raises either."""
         return self._examined(
             Evidence(Clock(deadline_ms)), frame, timestamp_ns,
-            lambda: self.knowledge(altitude_m, attitude, prior, vertical),
+            lambda: self.knowledge(altitude_m, attitude, prior, vertical, mount_heading_deg),
         )  # fmt: skip
 
     def sight(
@@ -129,13 +132,15 @@ class Localizer:
         *,
         timestamp_ns: int | None = None,
         altitude_m: tuple[float, float] | None = None,
+        mount_heading_deg: float | None = None,
         deadline_ms: float | None = None,
     ) -> Sighting:
         """The fix of a frame as `localize` gives it, and every place that was verified for it: what a tracker weighs
         together with other frames. Never raises; a frame that was not judged has no places, and none can be checked."""
         evidence = self._examined(
-            Evidence(Clock(deadline_ms), thorough=True), frame, timestamp_ns, lambda: self.knowledge(altitude_m)
-        )
+            Evidence(Clock(deadline_ms), thorough=True), frame, timestamp_ns,
+            lambda: self.knowledge(altitude_m, mount_heading_deg=mount_heading_deg),
+        )  # fmt: skip
         if evidence.fix.status not in JUDGED:
             return Sighting(evidence.fix)
         places = tuple(place for place in evidence.hypotheses if place.pose)
@@ -248,7 +253,9 @@ class Localizer:
             evidence.worldwide = np.sort(matches.keys())
         with clock.stage("votes"):
             scale_sigma = known.altitude_sigma_m / known.altitude_m
-            candidates = vote(matches, log_odds, view, self.catalogue, scale_sigma, search.bin_m, search.candidates)
+            candidates = vote(
+                matches, log_odds, view, self.catalogue, scale_sigma, search.bin_m, search.candidates, known.headings
+            )
         with clock.stage("verify"):
             evidence.agreements = agreements(
                 self._verifier, candidates, view, evidence.worldwide, _CERTAIN * self.agreement_acceptance.least_score,
@@ -282,9 +289,10 @@ class Localizer:
         attitude: Attitude | None = None,
         prior: Prior | None = None,
         vertical: Vertical | None = None,
+        mount_heading_deg: float | None = None,
     ) -> PoseKnowledge:
         """What the caller and the mission know together."""
-        return knowledge_of(self.mission, altitude_m, attitude, prior, vertical)
+        return knowledge_of(self.mission, altitude_m, attitude, prior, vertical, mount_heading_deg)
 
 
 def _catalogue(pack: Pack) -> Catalogue:

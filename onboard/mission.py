@@ -34,7 +34,8 @@ class Mission:
     """One camera on one orbit.
 
     pointing_sigma_deg: 1-sigma of the angle between camera axis and where it should point, per axis; gsd_m: ground
-    sampling distance of the catalogue; false_fix_probability: the risk per frame that the operator accepts;
+    sampling distance of the catalogue; pack_mb, latency_ms: what pack and answer may take (`nadir index build` refuses
+    more, `nadir sim hil` counts what is late); false_fix_probability: the risk per frame that the operator accepts;
     off_nadir_deg and off_nadir_direction_deg: how the camera is mounted (`Vertical.off_nadir`); 0: straight down.
     """
 

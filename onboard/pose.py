@@ -18,6 +18,7 @@ from onboard.geodesy import (
     unit_from_latlon,
 )
 from onboard.ground_plane import STRAIGHT_DOWN, Direction, GroundPlane
+from onboard.headings import Headings
 
 _ITERATIONS = 12
 # A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
@@ -52,7 +53,7 @@ NOT_CONTRADICTED = Contradiction(0.0, "nothing")
 class PoseKnowledge:
     """What is known beside the landmarks; sigmas are 1-sigma. down_cam: unit vector of geodetic down in camera axes;
     pointing_sigma_rad: of it, per axis, infinite where it says nothing beyond the attitude; attitude and prior only
-    when the caller brought them."""
+    when the caller brought them; headings: that the camera can have, where its mounting was told."""
 
     altitude_m: float
     altitude_sigma_m: float
@@ -60,6 +61,7 @@ class PoseKnowledge:
     attitude: Attitude | None = None
     prior: Prior | None = None
     down_cam: Direction = STRAIGHT_DOWN
+    headings: Headings | None = None
 
     @property
     def untold(self) -> "PoseKnowledge":

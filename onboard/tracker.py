@@ -43,6 +43,7 @@ class Sighter(Checker, Protocol):
         *,
         timestamp_ns: int | None = None,
         altitude_m: tuple[float, float] | None = None,
+        mount_heading_deg: float | None = None,
         deadline_ms: float | None = None,
     ) -> Sighting: ...
 
@@ -55,7 +56,8 @@ class Tracker:
     take frames as often as it likes: what shows the same ground is not taken for news.
 
     mount_heading_deg: azimuth of the image's up direction less that of flight, if it is known to a few degrees: then
-    the first fix is an orbit, where otherwise it takes two frames. Raises UsageError when it is no number.
+    places that fit it are looked at first, and the first fix is an orbit, where otherwise it takes two frames. Raises
+    UsageError when it is no number.
     """
 
     def __init__(self, localizer: Sighter, mount_heading_deg: float | None = None) -> None:
@@ -158,7 +160,9 @@ class Tracker:
             self._epoch_ns = now
         self._newest_ns = now
         time_s = self._seconds(now)
-        sighting = self._localizer.sight(frame, timestamp_ns=now, altitude_m=altitude_m, deadline_ms=deadline_ms)
+        sighting = self._localizer.sight(
+            frame, timestamp_ns=now, altitude_m=altitude_m, mount_heading_deg=self._mount_deg, deadline_ms=deadline_ms
+        )
         lost = self._carry_on(time_s)
         self._expectation.learn(sighting, None if self._orbit is None else self._orbit.unit)
         fix = sighting.fix.status is Status.FIX

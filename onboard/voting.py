@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.geodesy import EARTH_RADIUS_M, Array
+from onboard.headings import Headings
 from onboard.landmarks import Catalogue
 from onboard.matches import (
     Matches,
@@ -30,6 +31,11 @@ MAX_KEYPOINT_TURN_DEG = 25.0  # between a frame's heading and the one that a key
 _DIRECTION_SIGMA_DEG = 8.0
 # What a tilt of a degree or two, which nobody knows, does to distances, beside what the altitude leaves open.
 _TILT_SHARE = 0.01
+# A camera whose mounting is told has one of two headings at a place, give or take what a camera held along the ground
+# track swings by (4 degrees), what is known of its mounting and what a pair of matches tells. Pairs that say otherwise
+# are less likely by so many log odds, as if one mounting in thirty were told wrongly: a camera that has turned is found
+# all the same.
+_HELD_DEG, _HELD_OTHERWISE = 15.0, 5.0
 _LIKELIEST_PAIRS = 2000  # a clear frame has so many right ones
 # Of two matches the one is looked at with the other when their ranks by likelihood, multiplied, are at most this: the
 # likeliest with every other, the 1,400 likeliest with one another (docs/decisions.md).
@@ -55,17 +61,22 @@ def vote(
     scale_sigma: float,
     apart_m: float,
     top: int,
+    headings: Headings | None = None,
 ) -> list[Candidate]:
     """The ``top`` candidates, likeliest first, no two within ``apart_m`` of one another.
 
     matches: likeliest first; log_odds (K,): of each being right, but for a constant. scale_sigma: of the frame's scale
-    on the ground, as far as the altitude tells it. A candidate is as likely as the likeliest pair that proposes it.
+    on the ground, as far as the altitude tells it; headings: that the camera is told to have. A candidate is as
+    likely as the likeliest pair that proposes it.
     """
     first, second, heading_deg, likely = _pairs(matches, log_odds, view, catalogue, _TILT_SHARE + scale_sigma)
-    order = np.argsort(-likely, kind="stable")[:_LIKELIEST_PAIRS]
-    ahead, heading_deg = matches[first[order]], heading_deg[order]
+    ahead = matches[first]
     nadir = proposed_nadir(ahead, view, catalogue, heading_deg).astype(np.float64)
     at_nadir = nadir_heading_deg(ahead, view, catalogue, heading_deg)
+    if headings is not None:
+        likely = likely - _HELD_OTHERWISE * (headings.off_deg(at_nadir, nadir) > _HELD_DEG)
+    order = np.argsort(-likely, kind="stable")[:_LIKELIEST_PAIRS]
+    ahead, nadir, at_nadir = ahead[order], nadir[order], at_nadir[order]
     near = np.cos(apart_m / EARTH_RADIUS_M)
     spots = view.spot[np.stack([ahead.feature, matches.feature[second[order]]])]
     candidates = []

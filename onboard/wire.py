@@ -6,9 +6,9 @@ with its ``seq``. Requests (any REQ or DEALER socket), all keys beyond the first
 * ``{"nadir": 1, "kind": "frame", "seq": 7, "encoding": "raw", "shape": [480, 640, 3], "dtype": "uint8",
   "timestamp_ns": ..., "altitude_m": [value, sigma], "attitude": {"quat_ecef_from_cam_wxyz": [w, x, y, z],
   "sigma_rad": ...}, "prior": {"lat_deg": ..., "lon_deg": ..., "sigma_m": ...},
-  "vertical": {"down_cam": [x, y, z], "sigma_rad": ...}, "deadline_ms": ...}``, then the pixels,
-  C order, RGB or grey; or ``"encoding": "jpeg"`` without shape and dtype, then the file. The deadline counts from the
-  arrival at the server.
+  "vertical": {"down_cam": [x, y, z], "sigma_rad": ...}, "mount_heading_deg": ..., "deadline_ms": ...}``, then the
+  pixels, C order, RGB or grey; or ``"encoding": "jpeg"`` without shape and dtype, then the file. The deadline counts
+  from the arrival at the server.
 * ``{"nadir": 1, "kind": "health", "seq": 8}``
 
 Replies, all with ``nadir``, ``kind``, ``seq`` and ``instance`` (another one after every start of the server):
@@ -115,7 +115,8 @@ def plain_fix(fix: Fix) -> Header:
 
 
 def fix_of(header: Header) -> Fix:
-    """The fix of a reply of kind 'fix'; WireError for a field that is missing or of another kind."""
+    """The fix of a reply of kind 'fix'; WireError for a field that is missing or of another kind, and for
+    a FIX without its estimates."""
     try:
         values = {name: header[name] for name in _FIELDS}
         for name, empty in (("position_ecef_m", [None] * 3), ("quat_ecef_from_cam_wxyz", [None] * 4),
@@ -123,7 +124,10 @@ def fix_of(header: Header) -> Fix:
             values[name] = np.array(values[name] or empty, np.float64)
         for name in _NUMBERS:
             values[name] = math.nan if values[name] is None else float(values[name])
-        return Fix(Status(header["status"]), **values)
+        fix = Fix(Status(header["status"]), **values)
+        if fix and not (all(math.isfinite(values[name]) for name in _NUMBERS) and fix.sigma_m > 0):
+            raise ValueError("a FIX has all its estimates, and a sigma_m above 0")
+        return fix
     except (KeyError, TypeError, ValueError) as error:
         raise WireError(f"the reply holds no fix: {type(error).__name__} {error}") from error
 
@@ -200,16 +204,16 @@ def _whole(value: Any, where: str) -> int:
     return value
 
 
-_KNOWN: dict[str, Callable[[Any, str], Any]] = {
-    "timestamp_ns": _whole, "altitude_m": _altitude, "attitude": _attitude, "prior": _prior,
-    "vertical": _vertical,
-}  # fmt: skip
-
-
 def _number(value: Any, where: str) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{where}: {value!r} is no number")
     return float(value)
+
+
+_KNOWN: dict[str, Callable[[Any, str], Any]] = {
+    "timestamp_ns": _whole, "altitude_m": _altitude, "attitude": _attitude, "prior": _prior,
+    "vertical": _vertical, "mount_heading_deg": _number,
+}  # fmt: skip
 
 
 def _numbers(value: Any, count: int, where: str) -> list[float]:

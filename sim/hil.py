@@ -78,7 +78,8 @@ def run_hil(
     if ended is not None and ended["pack"] != begun["pack"]:
         raise SimError(f"{target.address} came back with another pack in the middle; start again with another --out")
 
-    way = way_statistics(fixes) | {"realtime": realtime, "target_at_start": begun, "target_at_end": ended}
+    way = way_statistics(fixes, scenario.mission.latency_ms)
+    way |= {"realtime": realtime, "target_at_start": begun, "target_at_end": ended}
     write_whole(out / "hil.json", json.dumps(way, indent=1, allow_nan=False) + "\n")
     answered = [number for number, fix in enumerate(fixes) if fix["status"] not in (DROPPED, LOST)]
     if not answered:
@@ -88,20 +89,24 @@ def run_hil(
     return statistics | {"hil": way}
 
 
-def way_statistics(fixes: Sequence[Record]) -> Record:
+def way_statistics(fixes: Sequence[Record], budget_ms: float) -> Record:
     """What happened on the way to the target and back, from the records of its answers in order.
 
-    latency_ms: from sending to reply; solve_ms: the runtime's own time; waited_ms: in the target's queue.
+    latency_ms: from sending to reply; solve_ms: the runtime's own time; waited_ms: in the target's queue;
+    within_budget: how many were answered in ``budget_ms``.
     """
     statuses = Counter(fix["status"] for fix in fixes)
+    answered = [fix for fix in fixes if fix["status"] not in (DROPPED, LOST)]
     instances = [fix["instance"] for fix in fixes if fix["instance"] is not None]
     return {
         "frames": len(fixes),
-        "answered": len(fixes) - statuses[DROPPED] - statuses[LOST],
+        "answered": len(answered),
         "dropped": statuses[DROPPED],
         "lost": statuses[LOST],
         "sent_again": sum(fix["attempts"] - 1 for fix in fixes),
         "restarts": sum(one != other for one, other in pairwise(instances)),
+        "budget_ms": budget_ms,
+        "within_budget": sum(fix["latency_ms"] <= budget_ms for fix in answered),
         **{name: _percentiles([fix[name] for fix in fixes]) for name in ("latency_ms", "solve_ms", "waited_ms")},
     }
 
@@ -111,7 +116,8 @@ def way_text(way: Record) -> str:
     latency = way["latency_ms"]
     times = "" if latency["median"] is None else (
         f"; from sending to reply median {latency['median']:.0f} ms, 99 % {latency['p99']:.0f} ms, of which solving "
-        f"median {way['solve_ms']['median']:.0f} ms"
+        f"median {way['solve_ms']['median']:.0f} ms; {way['within_budget']} within the mission's "
+        f"{way['budget_ms']:g} ms"
     )  # fmt: skip
     return (
         f"{way['answered']} of {way['frames']} frames answered, {way['dropped']} dropped by the target, {way['lost']} "

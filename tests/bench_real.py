@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--network", type=Path, help="describes frames in place of the pack's own (INT8, say)")
     parser.add_argument("--focal", type=float, default=1.0, help="how many times too long the camera file says it is")
     parser.add_argument("--prior-km", type=float, help="tell every frame its place, off by so much (1-sigma an axis)")
+    parser.add_argument("--mount-heading-deg", type=float, help="tell how the camera is mounted along the track")
     parser.add_argument("--json", type=Path, help="write one record a frame there")
     arguments = parser.parse_args()
     localizers: dict[str, Localizer] = {}
@@ -44,9 +45,8 @@ def main() -> None:
             localizers[name] = Localizer(arguments.pack, camera)
             if arguments.network is not None:
                 describe_by(localizers[name], PatchNetwork(arguments.network))
-        records.append(
-            measure(localizers[name], arguments.folder, row, prior_of(row, arguments.prior_km, len(records)))
-        )
+        prior = prior_of(row, arguments.prior_km, len(records))
+        records.append(measure(localizers[name], arguments.folder, row, prior, arguments.mount_heading_deg))
         print(records[-1], flush=True)
     if arguments.json:
         arguments.json.write_text("\n".join(map(json.dumps, records)) + "\n")
@@ -64,13 +64,19 @@ def prior_of(row: dict[str, str], sigma_km: float | None, seed: int) -> Prior | 
     return Prior(float(lat), float(lon), sigma_km * 1e3)
 
 
-def measure(localizer: Localizer, folder: Path, row: dict[str, str], prior: Prior | None = None) -> dict:
+def measure(
+    localizer: Localizer,
+    folder: Path,
+    row: dict[str, str],
+    prior: Prior | None = None,
+    mount_heading_deg: float | None = None,
+) -> dict:
     """Localize one frame as the command line does, and look at the places behind the answer."""
     frame = read_image(folder / row["file"])
     altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 1e3 * ALTITUDE_SIGMA)
     lat, lon = float(row["lat_deg"]), float(row["lon_deg"])
-    fix = localizer.localize(frame, altitude_m=altitude_m, prior=prior)
-    known = localizer.knowledge(altitude_m, prior=prior)
+    fix = localizer.localize(frame, altitude_m=altitude_m, prior=prior, mount_heading_deg=mount_heading_deg)
+    known = localizer.knowledge(altitude_m, prior=prior, mount_heading_deg=mount_heading_deg)
     camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
     right = wrong = 0.0
     wrong_votes = 0

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pack", type=Path, default=default_pack())
     parser.add_argument("--mirror", choices=("none", "all", "odd"), default="none")
+    parser.add_argument("--mount-heading-deg", type=float, help="tell the tracker how the camera is mounted")
     parser.add_argument("--json", type=Path, help="write one record a frame there")
     arguments = parser.parse_args()
     with (arguments.folder / "frames.csv").open() as stream:
@@ -39,7 +40,8 @@ def main() -> None:
     cameras = {row["camera"] for row in rows}
     if len(cameras) != 1:
         raise SystemExit(f"a tracker follows one camera, frames.csv names {len(cameras)}")
-    tracker = Tracker(Localizer(arguments.pack, load_camera(arguments.folder / cameras.pop())))
+    localizer = Localizer(arguments.pack, load_camera(arguments.folder / cameras.pop()))
+    tracker = Tracker(localizer, arguments.mount_heading_deg)
     mirrored = [
         arguments.mirror == "all" or (arguments.mirror == "odd" and number % 2 == 1) for number in range(len(rows))
     ]

@@ -126,7 +126,7 @@ class ToldLocalizer:
         self.mission = SimpleNamespace(orbit=SimpleNamespace(inclination_deg=inclination_deg))
         self.agreement_acceptance = ACCEPTANCE
 
-    def sight(self, frame, *, timestamp_ns=None, altitude_m=None, deadline_ms=None):
+    def sight(self, frame, *, timestamp_ns=None, altitude_m=None, mount_heading_deg=None, deadline_ms=None):
         return frame
 
     def check(self, sighting, candidates, sides):

@@ -27,7 +27,7 @@ from onboard.localizer import Localizer
 from sim import campaign
 from sim.demo import MISSION_FILE
 from sim.errors import SimError
-from sim.hil import run_hil
+from sim.hil import run_hil, way_statistics
 from sim.hil_drive import DROPPED, LOST, Patience, Sent, drive_fast, drive_realtime
 from sim.target import Target
 
@@ -124,6 +124,7 @@ def test_every_answer_is_judged_and_the_way_is_told(process, out):
     assert counts == {"frames": FRAMES, "answered": FRAMES, "dropped": 0, "lost": 0, "sent_again": 0, "restarts": 0}
     assert way["target_at_end"]["served"] == FRAMES and way["target_at_end"]["malformed"] == 0
     assert way["latency_ms"]["median"] <= way["latency_ms"]["p99"] <= way["latency_ms"]["max"]
+    assert 0 < way_statistics(fixes, way["latency_ms"]["median"])["within_budget"] < FRAMES == way["within_budget"]
     assert (out / "statistics.json").exists() and not list(out.rglob("*.partial"))
 
     # Run again: nothing is sent, the same is told.

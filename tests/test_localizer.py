@@ -180,6 +180,8 @@ def test_statuses_name_the_cause(localizer: Localizer, frame: object, status: St
         ({"vertical": Vertical.off_nadir(55.0, 0.0, 0.01)}, "off nadir"),
         ({"vertical": Vertical.off_nadir(80.0, 0.0, 0.01)}, "off nadir"),
         ({"vertical": (0, 0, 1)}, "vertical is a tuple"),
+        ({"mount_heading_deg": "ahead"}, "mount_heading_deg is ['ahead']: give degrees"),
+        ({"mount_heading_deg": float("nan")}, "mount_heading_deg is [nan]"),
         ({"deadline_ms": float("nan")}, "deadline_ms is nan"),
         ({"deadline_ms": "soon"}, "deadline_ms is 'soon'"),
         ({"altitude_m": (10**400, 1e3)}, "altitude_m is ("),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -85,7 +86,7 @@ def test_a_frame_and_all_that_is_known_arrive_and_the_whole_fix_comes_back(serve
         "timestamp_ns": 7, "altitude_m": [4e5, 5e3], "deadline_ms": 5000,
         "attitude": {"quat_ecef_from_cam_wxyz": [1, 0, 0, 0], "sigma_rad": 0.01},
         "prior": {"lat_deg": 1, "lon_deg": 2, "sigma_m": 5e4},
-        "vertical": {"down_cam": [0, 0.6, 0.8], "sigma_rad": 0.02},
+        "vertical": {"down_cam": [0, 0.6, 0.8], "sigma_rad": 0.02}, "mount_heading_deg": 90,
     }  # fmt: skip
     header = Client(server, kind).ask(wire.frame_message(41, FRAME, **told))
     assert (header["kind"], header["seq"], header["instance"]) == ("fix", 41, server.instance)
@@ -95,6 +96,7 @@ def test_a_frame_and_all_that_is_known_arrive_and_the_whole_fix_comes_back(serve
     assert knowledge == {
         "timestamp_ns": 7, "altitude_m": (4e5, 5e3), "attitude": Attitude((1, 0, 0, 0), 0.01),
         "prior": Prior(1, 2, 5e4), "vertical": Vertical((0, 0.6, 0.8), 0.02),
+        "mount_heading_deg": 90.0,
     }  # fmt: skip
     fix = wire.fix_of(header)
     for name in Fix.__dataclass_fields__:
@@ -325,6 +327,9 @@ def test_a_reply_that_is_none_is_refused():
             wire.parse_reply(parts)
     with pytest.raises(WireError, match="holds no fix"):
         wire.fix_of({"status": "FIX"})
+    for half in (replace(FIX, sigma_m=0.0), replace(FIX, sigma_m=np.nan), replace(FIX, lat_deg=np.nan)):
+        with pytest.raises(WireError, match="has all its estimates, and a sigma_m above 0"):
+            wire.fix_of(wire.parse_reply([wire.reply("fix", 1, "x", **wire.plain_fix(half))]))
 
 
 def test_the_verb_serves_until_it_is_told_to_stop(pack, blue_marble, localizer):

@@ -32,7 +32,7 @@ class CheatingSighter(ToldLocalizer):
         self.shots = {int(shot.time.astype("datetime64[ns]").astype(np.int64)): shot for shot in scenario.shots()}
         self.mission = SimpleNamespace(orbit=scenario.mission.orbit)
 
-    def sight(self, frame, *, timestamp_ns=None, altitude_m=None, deadline_ms=None):
+    def sight(self, frame, *, timestamp_ns=None, altitude_m=None, mount_heading_deg=None, deadline_ms=None):
         assert frame.dtype == np.uint8 and altitude_m[0] == 600e3
         shot = self.shots[timestamp_ns]
         rng = np.random.default_rng(shot.index)

@@ -10,6 +10,7 @@ from index_builder.quantization import quantize
 from onboard import proposals, voting
 from onboard.fix import Prior
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
+from onboard.headings import Headings
 from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue, local_index, search_index
 from onboard.matches import Matches, View
@@ -49,12 +50,19 @@ def off_m(candidate: Candidate, lat: float, lon: float) -> float:
     return float(np.linalg.norm(np.array(candidate.unit) - unit_from_latlon(lat, lon)) * EARTH_RADIUS_M)
 
 
-def voted(view: View, catalogue: Catalogue, matches: Matches, right: float, scale_sigma: float) -> list[Candidate]:
+def voted(
+    view: View,
+    catalogue: Catalogue,
+    matches: Matches,
+    right: float,
+    scale_sigma: float,
+    headings: Headings | None = None,
+) -> list[Candidate]:
     """Candidates when the matches of the right place have log odds ``right`` and the others 0."""
     there = catalogue.unit[matches.landmark] @ unit_from_latlon(*RIGHT[:2]).astype(np.float32) > 0.999
     log_odds = np.where(there, right, 0.0).astype(np.float32)
     likeliest = np.argsort(-log_odds, kind="stable")
-    return vote(matches[likeliest], log_odds[likeliest], view, catalogue, scale_sigma, 25e3, 20)
+    return vote(matches[likeliest], log_odds[likeliest], view, catalogue, scale_sigma, 25e3, 20, headings)
 
 
 def test_two_matches_that_hold_their_distance_propose_a_place(rng: np.random.Generator) -> None:
@@ -68,6 +76,21 @@ def test_likelier_matches_come_first(rng: np.random.Generator) -> None:
     candidates = voted(*world(rng), right=-50.0, scale_sigma=0.0)
     assert len(candidates) > 1, "some decoys agree by chance"
     assert off_m(candidates[-1], *RIGHT[:2]) < 5e3
+
+
+@pytest.mark.parametrize("mount_deg, ahead", [(350.0, True), (260.0, False)])
+def test_places_that_fit_a_told_mounting_come_first_and_none_is_lost(
+    mount_deg: float, ahead: bool, rng: np.random.Generator
+) -> None:
+    """Over the poles, so that the camera's heading is that of its mounting, or half a turn more, everywhere."""
+    here = world(rng)
+    untold = voted(*here, right=-1.0, scale_sigma=0.0)
+    told = voted(*here, right=-1.0, scale_sigma=0.0, headings=Headings(mount_deg, (90.0, 90.0)))
+    assert {one.unit for one in told} == {one.unit for one in untold} and len(told) > 3
+    fits = [abs((one.heading_deg - mount_deg + 90) % 180 - 90) < 15 for one in told]
+    assert any(fits) == ahead and fits == sorted(fits, reverse=True)
+    before, after = ([off_m(one, *RIGHT[:2]) < 5e3 for one in candidates].index(True) for candidates in (untold, told))
+    assert after < before if ahead else after == before, (before, after)
 
 
 @pytest.mark.parametrize("scale_sigma, found", [(0.0, False), (0.03, True)])
