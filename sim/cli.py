@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onboard import plugins
-from onboard.arguments import number, utc, whole
+from onboard.arguments import number, whole
 from sim.crew_options import add_crew_options, crew_of
 from sim.errors import SimError
+from sim.flight_options import EVERY_S, add_flight_options
 from sim.hil_cli import add_hil
 from sim.integrity_cli import add_integrity
-from sim.pointing import add_pointing_options, pointing_of
+from sim.pointing import pointing_of
 from sim.season_cli import add_learn_season
 from sim.track_cli import add_track
 from sim.validation_cli import add_validate
@@ -34,8 +35,8 @@ SCENARIOS = {
 _SENSORS = {"vertical_sigma_deg": None, "attitude_sigma_deg": None}
 # Which options mean something in which scenario, and what they are worth unless given.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "orbit": {"frames": 100, "every_s": 60.0, "clouds": None, **_SENSORS},
-    "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": 60.0, "clouds": None, **_SENSORS},
+    "orbit": {"frames": 100, "every_s": EVERY_S, "clouds": None, **_SENSORS},
+    "orbits": {"orbits": 20, "revolutions": 1.0, "every_s": EVERY_S, "clouds": None, **_SENSORS},
     "land": {"frames": 100, "clouds": None, **_SENSORS},
     "reject": {"frames": 105},
     "hard": {"frames": 120},
@@ -52,9 +53,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="scenarios:\n" + "\n".join(f"  {name:8} {text}" for name, text in SCENARIOS.items()),
     )
-    run.add_argument("--mission", required=True, type=Path, metavar="M.yaml")
-    run.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what the camera sees")
-    run.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
+    add_flight_options(run, "completes what is there", every_s=None)
     run.add_argument("--scenario", choices=SCENARIOS, default="orbit", help="what to fly (default: %(default)s)")
     run.add_argument("--pack", type=Path, help="flight pack (default: $NADIR_PACK, else the packaged one)")
     run.add_argument(
@@ -62,13 +61,6 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     )
     run.add_argument("--orbits", type=whole(1), metavar="N", help="of scenario orbits (default: 20)")
     run.add_argument("--revolutions", type=number(0.01, 100_000), metavar="M", help="of every orbit (default: 1)")
-    run.add_argument(
-        "--every-s", type=number(0.01, 1e7), metavar="S", help="seconds between frames of an orbit (default: 60)"
-    )
-    run.add_argument(
-        "--start", type=utc, metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)"
-    )
-    run.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
     run.add_argument(
         "--vertical-sigma-deg",
         type=number(1e-6, 30),
@@ -81,8 +73,6 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
         metavar="S",
         help="a star tracker tells every frame's attitude so well",
     )
-    run.add_argument("--seed", type=whole(0), default=0, help="another seed, another orbit and weather (default: 0)")
-    add_pointing_options(run)
     add_crew_options(run)
     run.add_argument("--keep-frames", action="store_true", help="all (default: those of wrong fixes, and 60 others)")
     run.add_argument("--json", action="store_true", help="the statistics on stdout")

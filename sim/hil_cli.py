@@ -3,43 +3,28 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from onboard import plugins
-from onboard.arguments import number, utc, whole
-from sim.pointing import add_pointing_options, pointing_of
+from onboard.arguments import number, whole
+from sim.flight_options import add_flight_options
+from sim.pointing import pointing_of
 
 
 def add_hil(actions: argparse._SubParsersAction) -> None:
     verb = actions.add_parser("hil", help="hardware in the loop: fly an orbit against 'nadir serve'")
     verb.add_argument("--target", required=True, metavar="ADDR", help="such as tcp://192.168.1.20:5555")
-    verb.add_argument("--mission", required=True, type=Path, metavar="M.yaml", help="the one of the target's pack")
-    verb.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what the camera sees")
-    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun goes on where it stopped")
+    add_flight_options(verb, "goes on where it stopped")
     verb.add_argument(
         "--rate", choices=("fast", "realtime"), default="fast",
         help="fast: the next frame when the answer is there; realtime: by the orbit's clock (default: %(default)s)",
     )  # fmt: skip
     verb.add_argument("--frames", type=whole(1), default=100, metavar="N", help="how many (default: %(default)s)")
     verb.add_argument(
-        "--every-s",
-        type=number(0.01, 1e7),
-        default=60.0,
-        metavar="S",
-        help="seconds between frames (default: %(default)s)",
-    )
-    verb.add_argument(
-        "--start", type=utc, metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)"
-    )
-    verb.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
-    verb.add_argument("--seed", type=whole(0), default=0, help="another seed, another orbit and weather (default: 0)")
-    verb.add_argument(
         "--timeout-s", type=number(0.01, 86_400), default=5.0, help="for an answer (default: %(default)s)"
     )
     verb.add_argument(
         "--restart-s", type=number(0.01, 86_400), default=60.0, help="for a silent target (default: %(default)s)"
     )
-    add_pointing_options(verb)
     verb.add_argument("--workers", type=whole(1), metavar="N", help="processes that render (default: one a core)")
     verb.add_argument("--json", action="store_true", help="the statistics on stdout")
     verb.set_defaults(run=run_hil_verb)

@@ -8,40 +8,26 @@ from functools import partial
 from pathlib import Path
 
 from onboard import plugins
-from onboard.arguments import number, utc, whole
+from onboard.arguments import number, whole
 from sim.crew_options import add_crew_options, crew_of
-from sim.pointing import add_pointing_options, pointing_of
+from sim.flight_options import add_flight_options
+from sim.pointing import pointing_of
 
 
 def add_track(actions: argparse._SubParsersAction) -> None:
     verb = actions.add_parser("track", help="random orbits with the tracker: first fix, position and velocity")
-    verb.add_argument("--mission", required=True, type=Path, metavar="M.yaml")
-    verb.add_argument("--mosaic", required=True, nargs="+", type=Path, metavar="F.tif", help="what the camera sees")
-    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="a rerun completes what is there")
+    add_flight_options(verb, "completes what is there")
     verb.add_argument("--pack", type=Path, help="flight pack (default: $NADIR_PACK, else the packaged one)")
     verb.add_argument("--orbits", type=whole(1), default=20, metavar="N", help="how many (default: %(default)s)")
     verb.add_argument(
         "--revolutions", type=number(0.01, 100_000), default=1.0, metavar="M", help="of each (default: %(default)s)"
     )
     verb.add_argument(
-        "--every-s",
-        type=number(0.01, 1e7),
-        default=60.0,
-        metavar="S",
-        help="seconds between frames (default: %(default)s)",
-    )
-    verb.add_argument(
-        "--start", type=utc, metavar="ISO-UTC", help="time of the first frame (default: the TLE's epoch, or fixed)"
-    )
-    verb.add_argument("--clouds", type=number(0, 1), metavar="0..1", help="cloud cover of every frame (default: drawn)")
-    verb.add_argument("--seed", type=whole(0), default=0, help="other orbits and weather (default: 0)")
-    verb.add_argument(
         "--mirrored", action="store_true", help="mirror every frame: nothing can be found, a state is wrong"
     )
     verb.add_argument(
         "--mount-told", action="store_true", help="tell the tracker how the camera is mounted along the track"
     )
-    add_pointing_options(verb)
     add_crew_options(verb)
     verb.add_argument("--json", action="store_true", help="the statistics on stdout")
     verb.set_defaults(run=run_track_verb)
