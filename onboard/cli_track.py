@@ -80,6 +80,7 @@ def as_json(image: TimedImage, state: OrbitState, reason: str) -> dict[str, obje
         "time_utc": image.time_utc,
         "status": state.status.value,
         **estimates_json(state),
+        "mount_heading_deg": round(state.mount_heading_deg, 1) if state else None,
         "false_track_probability": state.false_track_probability if state else None,
         "frame_status": (Status.BAD_FRAME if state.fix is None else state.fix.status).value,
         "reason": reason or None,

@@ -24,8 +24,8 @@ class Headings:
         there, in degrees, 0 to 180.
 
         Northbound, the azimuth's sine is the cosine of the inclination over that of the latitude; past the highest
-        latitude of the orbit it is taken to fly due east or west (Vallado, Fundamentals of Astrodynamics and
-        Applications, equation 6-24).
+        latitude of the orbit it is taken to fly due east or west (spherical trigonometry; Vallado, Fundamentals of
+        Astrodynamics and Applications, on launch azimuths).
         """
         highest, lowest = np.cos(np.radians(self.inclination_deg))
         parallel = np.maximum(np.hypot(unit[:, 0], unit[:, 1]), 1e-9)

@@ -252,10 +252,7 @@ class Localizer:
             matches, log_odds = nearest_landmarks(self._index, self.catalogue, search, view, near)
             evidence.worldwide = np.sort(matches.keys())
         with clock.stage("votes"):
-            scale_sigma = known.altitude_sigma_m / known.altitude_m
-            candidates = vote(
-                matches, log_odds, view, self.catalogue, scale_sigma, search.bin_m, search.candidates, known.headings
-            )
+            candidates = vote(matches, log_odds, view, self.catalogue, known, search)
         with clock.stage("verify"):
             evidence.agreements = agreements(
                 self._verifier, candidates, view, evidence.worldwide, _CERTAIN * self.agreement_acceptance.least_score,

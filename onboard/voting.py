@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.geodesy import EARTH_RADIUS_M, Array
-from onboard.headings import Headings
 from onboard.landmarks import Catalogue
 from onboard.matches import (
     Matches,
@@ -23,6 +22,8 @@ from onboard.matches import (
     proposed_nadir,
     way_azimuth_deg,
 )
+from onboard.pose import PoseKnowledge
+from onboard.search import Search
 
 BASE_PX = 30  # two keypoints nearer to one another tell no heading
 TOLERANCE_PX = 3
@@ -58,29 +59,28 @@ def vote(
     log_odds: NDArray[np.float32],
     view: View,
     catalogue: Catalogue,
-    scale_sigma: float,
-    apart_m: float,
-    top: int,
-    headings: Headings | None = None,
+    known: PoseKnowledge,
+    search: Search,
 ) -> list[Candidate]:
-    """The ``top`` candidates, likeliest first, no two within ``apart_m`` of one another.
+    """The likeliest ``search.candidates``, likeliest first, no two within ``search.bin_m`` of one another.
 
-    matches: likeliest first; log_odds (K,): of each being right, but for a constant. scale_sigma: of the frame's scale
-    on the ground, as far as the altitude tells it; headings: that the camera is told to have. A candidate is as
-    likely as the likeliest pair that proposes it.
+    matches: likeliest first; log_odds (K,): of each being right, but for a constant; known: the altitude tells the
+    frame's scale on the ground, a mounting the headings. A candidate is as likely as the likeliest pair that proposes
+    it.
     """
-    first, second, heading_deg, likely = _pairs(matches, log_odds, view, catalogue, _TILT_SHARE + scale_sigma)
+    scale_share = _TILT_SHARE + known.altitude_sigma_m / known.altitude_m
+    first, second, heading_deg, likely = _pairs(matches, log_odds, view, catalogue, scale_share)
     ahead = matches[first]
     nadir = proposed_nadir(ahead, view, catalogue, heading_deg).astype(np.float64)
     at_nadir = nadir_heading_deg(ahead, view, catalogue, heading_deg)
-    if headings is not None:
-        likely = likely - _HELD_OTHERWISE * (headings.off_deg(at_nadir, nadir) > _HELD_DEG)
+    if known.headings is not None:
+        likely = likely - _HELD_OTHERWISE * (known.headings.off_deg(at_nadir, nadir) > _HELD_DEG)
     order = np.argsort(-likely, kind="stable")[:_LIKELIEST_PAIRS]
     ahead, nadir, at_nadir = ahead[order], nadir[order], at_nadir[order]
-    near = np.cos(apart_m / EARTH_RADIUS_M)
+    near = np.cos(search.bin_m / EARTH_RADIUS_M)
     spots = view.spot[np.stack([ahead.feature, matches.feature[second[order]]])]
     candidates = []
-    for number in _apart(nadir, near, top):
+    for number in _apart(nadir, near, search.candidates):
         votes = len(np.unique(spots[:, nadir @ nadir[number] > near]))
         candidates.append(Candidate(tuple(nadir[number].tolist()), float(at_nadir[number]), votes))
     return candidates

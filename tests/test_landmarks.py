@@ -13,6 +13,8 @@ from onboard.geodesy import EARTH_RADIUS_M, distance_m, unit_from_latlon
 from onboard.landmarks import Catalogue, search_index, to_arrays
 from onboard.matches import Matches, View
 from onboard.picture import Picture
+from onboard.pose import PoseKnowledge
+from onboard.search import Search
 from onboard.verification import Verifier, best_similarity, distinct
 from onboard.voting import vote
 from tests.landmark_worlds import BAND, catalogue_of, landmarks_at, view_with
@@ -32,6 +34,7 @@ def world(lat: float, lon: float, heading: float, rng: np.random.Generator) -> t
     return view_with(ground, angle, descriptors[:count]), catalogue_of(*places, quantized)
 
 
+EXACT = PoseKnowledge(405e3, 0.0, 0.02)
 PLACES = [(0.0, 0.0, 0.0), (47.0, 179.9, 123.0), (-33.0, -180.0, 300.0), (81.0, 20.0, 45.0), (-82.0, -75.0, 200.0)]
 
 
@@ -40,7 +43,7 @@ def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.r
     view, catalogue = world(lat, lon, heading, rng)
     _, numbers = search_index(catalogue, 16).search(view.features.descriptors, 3)
     matches = Matches(np.repeat(np.arange(len(view)), 3), numbers.ravel())
-    best, *rest = vote(matches, np.zeros(len(matches), np.float32), view, catalogue, 0.0, 25e3, 5)
+    best, *rest = vote(matches, np.zeros(len(matches), np.float32), view, catalogue, EXACT, Search(candidates=5))
     place = np.array(best.unit)
     assert np.linalg.norm(place - unit_from_latlon(lat, lon)) * EARTH_RADIUS_M < 20e3
     assert abs((best.heading_deg - heading + 180) % 360 - 180) <= 15
@@ -58,13 +61,13 @@ def test_right_matches_pile_up(lat: float, lon: float, heading: float, rng: np.r
 def test_a_clump_proposes_nothing(rng: np.random.Generator) -> None:
     view, catalogue = world(10.0, 20.0, 0.0, rng)
     one = Matches(np.zeros(50, np.int64), np.arange(50))
-    assert vote(one, np.zeros(50, np.float32), view, catalogue, 0.0, 25e3, 5) == []
+    assert vote(one, np.zeros(50, np.float32), view, catalogue, EXACT, Search(candidates=5)) == []
 
 
 def test_votes_of_no_matches(rng: np.random.Generator) -> None:
     view, catalogue = world(10.0, 20.0, 0.0, rng)
     none = Matches(np.empty(0, np.int64), np.empty(0, np.int64))
-    assert vote(none, np.empty(0, np.float32), view, catalogue, 0.0, 25e3, 5) == []
+    assert vote(none, np.empty(0, np.float32), view, catalogue, EXACT, Search(candidates=5)) == []
 
 
 def test_similarity_holds_to_its_constraints(rng: np.random.Generator) -> None:

@@ -21,6 +21,7 @@ from onboard.cli_runtime import ALTITUDE_SIGMA
 from onboard.clock import Clock
 from onboard.features import detect
 from onboard.geodesy import distance_m, ecef_from_geodetic, unit_from_latlon
+from onboard.headings import Headings
 from onboard.images import read_image
 from onboard.judgement import judge
 from onboard.knowledge import knowledge_of
@@ -194,6 +195,16 @@ def test_senseless_knowledge_is_named_and_no_fix(
     frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
     fix = localizer.localize(frame, **knowledge)
     assert fix.status is Status.BAD_FRAME and nothing_known(fix) and named in fix.reason, fix.reason
+
+
+def test_a_mounting_is_told_and_rules_no_place_out(localizer: Localizer, blue_marble: Path) -> None:
+    frame = look(blue_marble, localizer.camera, *PLACES[0][:2], 700e3, 10.0)
+    known, *fixes = (localizer.localize(frame, mount_heading_deg=mount) for mount in (None, 20.0, 110.0, -160.0))
+    assert known and localizer.knowledge(mount_heading_deg=20).headings == Headings(
+        20.0, localizer.mission.orbit.inclination_deg
+    )
+    for fix in fixes:
+        assert fix and distance_m(fix.lat_deg, fix.lon_deg, known.lat_deg, known.lon_deg) < 100
 
 
 def test_deadline(localizer: Localizer, blue_marble: Path) -> None:

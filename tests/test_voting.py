@@ -14,6 +14,7 @@ from onboard.headings import Headings
 from onboard.landmark_grid import LandmarkGrid
 from onboard.landmarks import Catalogue, local_index, search_index
 from onboard.matches import Matches, View
+from onboard.pose import PoseKnowledge
 from onboard.proposals import in_reach, nearest_landmarks
 from onboard.search import Search
 from onboard.voting import Candidate, vote
@@ -62,7 +63,8 @@ def voted(
     there = catalogue.unit[matches.landmark] @ unit_from_latlon(*RIGHT[:2]).astype(np.float32) > 0.999
     log_odds = np.where(there, right, 0.0).astype(np.float32)
     likeliest = np.argsort(-log_odds, kind="stable")
-    return vote(matches[likeliest], log_odds[likeliest], view, catalogue, scale_sigma, 25e3, 20, headings)
+    known = PoseKnowledge(405e3, scale_sigma * 405e3, 0.02, headings=headings)
+    return vote(matches[likeliest], log_odds[likeliest], view, catalogue, known, Search(bin_m=25e3, candidates=20))
 
 
 def test_two_matches_that_hold_their_distance_propose_a_place(rng: np.random.Generator) -> None:

@@ -206,7 +206,7 @@ def test_the_command_line(tmp_path: Path, pack: Path, localizer: Localizer, blue
     assert "No such file" in told[3]["reason"] and told[1]["time_utc"] == "2026-07-01T10:01:00.000Z"
     for one, (lat, lon) in zip(told, truth, strict=True):
         assert distance_m(one["lat_deg"], one["lon_deg"], lat, lon) < max(10e3, 4 * one["sigma_m"])
-        assert 0 < one["false_track_probability"] < 1e-3
+        assert 0 < one["false_track_probability"] < 1e-3 and abs(one["mount_heading_deg"] - 120) < 3
     picture = cv2.imread(str(drawn))[60:]  # below its legend
     assert all((picture == colour).all(axis=2).any() for colour in ((60, 130, 27), (40, 138, 226)))  # used, predicted
     assert main(["track", str(tmp_path), *command[2:]]) == 1
