@@ -70,13 +70,14 @@ def vote(
     """
     scale_share = _TILT_SHARE + known.altitude_sigma_m / known.altitude_m
     first, second, heading_deg, likely = _pairs(matches, log_odds, view, catalogue, scale_share)
-    ahead = matches[first]
+    order = np.argsort(-likely, kind="stable")[:_LIKELIEST_PAIRS]
+    ahead, heading_deg = matches[first[order]], heading_deg[order]
     nadir = proposed_nadir(ahead, view, catalogue, heading_deg).astype(np.float64)
     at_nadir = nadir_heading_deg(ahead, view, catalogue, heading_deg)
     if known.headings is not None:
-        likely = likely - _HELD_OTHERWISE * (known.headings.off_deg(at_nadir, nadir) > _HELD_DEG)
-    order = np.argsort(-likely, kind="stable")[:_LIKELIEST_PAIRS]
-    ahead, nadir, at_nadir = ahead[order], nadir[order], at_nadir[order]
+        held = likely[order] - _HELD_OTHERWISE * (known.headings.off_deg(at_nadir, nadir) > _HELD_DEG)
+        again = np.argsort(-held, kind="stable")
+        order, ahead, nadir, at_nadir = order[again], ahead[again], nadir[again], at_nadir[again]
     near = np.cos(search.bin_m / EARTH_RADIUS_M)
     spots = view.spot[np.stack([ahead.feature, matches.feature[second[order]]])]
     candidates = []
