@@ -80,9 +80,9 @@ def remember(localizer: Localizer) -> Remembered:
     """Let networks and look-up answer from memory; returned is the look-up, whose index can be damaged."""
     for network in (localizer.describer, localizer.orientation):
         if isinstance(network, PatchModel):
-            setattr(network, "rows_at", Remembered(network.rows_at))
+            network.rows_at = Remembered(network.rows_at)
     look_up = Remembered(localizer._index.search)
-    setattr(localizer._index, "search", look_up)
+    localizer._index.search = look_up
     return look_up
 
 
