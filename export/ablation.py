@@ -88,8 +88,8 @@ def ablate(
     report: Callable[[dict[str, Any]], None],
 ) -> list[dict[str, Any]]:
     """Train every row for about ``seconds``, the closed form not counted, each in a folder of its own (a row that is
-    done is not repeated, one of other ``sources`` is refused), and measure it. ``report`` gets each line as it is
-    there. Raises TrainingError."""
+    done is not repeated, one of other ``sources`` or ``seconds`` is refused), and measure it. ``report`` gets each line
+    as it is there. Raises TrainingError."""
     lines = []
     for row in table:
         line = _measured(row, scenes, teacher, bench, seconds, folder / row.name.replace(" ", "-"), sources, world)
@@ -114,16 +114,14 @@ def _measured(
     def made() -> Student:
         return Student(row.network, placed, row.student, needed, world)
 
-    begun = folder / "settings.json"
-    if begun.exists():  # a row that was begun keeps its number of steps, and `fit` sees to the rest
-        steps = int(json.loads(begun.read_text())["run"]["steps"])
+    if (folder / "checkpoint.pt").exists():  # a row that was begun keeps its number of steps; `fit` sees to the rest
+        steps = int(json.loads((folder / "settings.json").read_text())["run"]["steps"])
     else:
         steps = _affordable(made(), seconds) if row.steps else 0
     run = RunSettings(placed.settings.seed, steps, RATE, warmup=max(1, steps // 20))
     student = made()
-    began = time.monotonic()
-    fit(student, run, {"network": asdict(row.network), "student": asdict(row.student), **sources}, folder, world)
-    trained = time.monotonic() - began
+    claim = {"network": asdict(row.network), "student": asdict(row.student), "seconds": seconds, **sources}
+    trained = fit(student, run, claim, folder, world)
     student.finish()
     parameters, operations = cost(student.network, row.network.size)
     size = {"parameters": parameters, "gflop": round(operations / 1e9, 3), "turns": row.network.turns}

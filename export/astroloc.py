@@ -13,6 +13,7 @@ from export.mum import MapClusters
 from export.parallel import World
 from export.scenes import BEFORE, Scenes, pictures_of, views_of
 from export.teacher import Teacher
+from export.trainer import TrainingError
 from export.whitening import Whitening
 from onboard.geodesy import EARTH_RADIUS_M, Array
 
@@ -41,12 +42,20 @@ class AstroLocSettings:
 
 
 class AstroLoc:
-    """A `Recipe` (export/trainer.py) for a teacher."""
+    """A `Recipe` (export/trainer.py) for a teacher. Raises TrainingError when the band has too few places, ShareError
+    for a batch that the processes cannot share."""
 
     def __init__(self, teacher: Teacher, scenes: Scenes, settings: AstroLocSettings, world: World) -> None:
         self.teacher, self.scenes, self.settings, self.world = teacher, scenes, settings, world
+        for count in (settings.pairs, settings.places * settings.dates):
+            world.share(count)  # told now, not at the first step
         self.network = world.wrapped(teacher)
         pool = scenes.pool(settings.spacing_m)
+        if len(pool) < 2:
+            raise TrainingError(
+                f"{len(pool)} places on land, {settings.spacing_m / 1e3:g} km apart and with no region held out in "
+                "view, leave nothing to tell apart: give a smaller --spacing-km, or --span-km"
+            )
         self.pool = np.random.default_rng([scenes.settings.seed, MUM]).permutation(pool)[: settings.pool]
         self.clusters: MapClusters | None = None
 

@@ -12,13 +12,14 @@ import numpy as np
 from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
 from onboard.arguments import number, whole
+from onboard.engine_file import sha256
 
 LOSSES = ("regression", "relational", "metric")
 
 
 def add_actions(actions: argparse._SubParsersAction) -> None:
     teacher = actions.add_parser("teacher", help="mosaic and photographs to teacher.pt; torchrun for several GPUs")
-    _training_arguments(teacher, steps=20_000, rate=1e-4)
+    _training_arguments(teacher, steps=20_000, rate=1e-4, least=1)
     teacher.add_argument("--recipe", choices=("astroloc", "cosplace"), default="astroloc")
     teacher.add_argument("--backbone", default="scratch", metavar="scratch|DIR",
                          help="convolutions from scratch, or a DINOv2 checkpoint of transformers")  # fmt: skip
@@ -45,7 +46,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     teacher.set_defaults(run=run_teacher, extra="train")
 
     distill = actions.add_parser("distill", help="mosaic, and a teacher if there is one, to the student encoder.onnx")
-    _training_arguments(distill, steps=10_000, rate=1e-3)
+    _training_arguments(distill, steps=10_000, rate=1e-3, least=0)
     _student_arguments(distill)
     distill.add_argument(
         "--whiten", type=number(0, 1), default=0.5, help="power of the whitening, 0 to 1 (%(default)s)"
@@ -53,7 +54,7 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     distill.set_defaults(run=run_distill, extra="train")
 
     ablate = actions.add_parser("ablate", help="what each part of the student's training is worth, as a table")
-    _training_arguments(ablate, steps=None, rate=None)
+    _training_arguments(ablate, steps=None)
     _student_arguments(ablate)
     ablate.add_argument("--seconds", type=number(1), required=True, help="of training a row")
     ablate.add_argument("--looks", type=whole(1), default=500, help="simulated queries (%(default)s)")
@@ -61,7 +62,9 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     ablate.set_defaults(run=run_ablate, extra="train")
 
 
-def _training_arguments(parser: argparse.ArgumentParser, steps: int | None, rate: float | None) -> None:
+def _training_arguments(
+    parser: argparse.ArgumentParser, steps: int | None, rate: float | None = None, least: int = 1
+) -> None:
     earth_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="holds the checkpoint; resumed from it")
     parser.add_argument("--photographs", type=Path, metavar="DIR",
@@ -75,7 +78,7 @@ def _training_arguments(parser: argparse.ArgumentParser, steps: int | None, rate
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
     parser.add_argument("--threads", type=whole(1), default=2, help="of the network on a CPU, and of the renderer")
     if steps is not None:
-        parser.add_argument("--steps", type=whole(1), default=steps, help="(default: %(default)s)")
+        parser.add_argument("--steps", type=whole(least), default=steps, help="(default: %(default)s)")
         parser.add_argument("--rate", type=number(1e-9, 10), default=rate, help="of learning (default: %(default)s)")
         parser.add_argument("--checkpoint-every", type=whole(1), default=500, help="steps (default: %(default)s)")
 
@@ -142,7 +145,7 @@ def run_distill(arguments: argparse.Namespace) -> int:
     with joined_world(arguments.device) as world:
         teacher, size = _teacher(arguments, network.size)
         made = Student(network, _scenes(arguments, size, network.turns), student, teacher, world)
-        configuration = {"network": asdict(network), "student": asdict(student), "teacher": str(arguments.teacher)}
+        configuration = {"network": asdict(network), "student": asdict(student), "teacher": _file(arguments.teacher)}
         fit(made, _run(arguments), {**configuration, **_sources(arguments)}, arguments.out, world)
         if world.leads:
             made.finish()
@@ -174,7 +177,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         lines = ablate(
             rows(network, student, teacher is not None), scenes, teacher, bench, arguments.seconds, arguments.out,
-            {"teacher": str(arguments.teacher), **_sources(arguments)}, world,
+            {"teacher": _file(arguments.teacher), **_sources(arguments)}, world,
             lambda line: print(json.dumps(line), flush=True),
         )  # fmt: skip
     write_json(
@@ -232,6 +235,11 @@ def _run(arguments: argparse.Namespace) -> Any:
 
     every = arguments.checkpoint_every
     return RunSettings(arguments.seed, arguments.steps, arguments.rate, checkpoint_every=every)
+
+
+def _file(path: Path | None) -> dict[str, str] | None:
+    """A file by its name and content: a teacher that was trained further has the same name."""
+    return None if path is None else {"file": path.name, "sha256": sha256(path.read_bytes())}
 
 
 def _sources(arguments: argparse.Namespace) -> dict[str, Any]:

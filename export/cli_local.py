@@ -80,13 +80,14 @@ def _written(arguments: argparse.Namespace, write: Callable, what: str) -> int:
 def run_orientation(arguments: argparse.Namespace) -> int:
     from export.orientation_network import write_orientation
     from export.orientation_train import OrientationRecipe, OrientationSettings, fit_shares
-    from export.shards import HELD_OUT, TRAINING, read_shards
+    from export.shards import HELD_OUT, TRAINING, digest, read_shards
     from export.views import Views
 
     views, held_out = (read_shards(arguments.views, name, Views) for name in (TRAINING, HELD_OUT))
     settings = OrientationSettings(seed=arguments.seed)
     recipe = OrientationRecipe(views, settings)
-    configuration = {"orientation": asdict(settings), "views": len(views), "keypoints": len(views.view)}
+    configuration = {"orientation": asdict(settings), "views": len(views), "keypoints": len(views.view),
+                     "sha256": digest(views)}  # fmt: skip
     _fit(arguments, recipe, configuration)
     shares = fit_shares(recipe.network, held_out, 20_000, 3, arguments.seed)
     write_json(arguments.out / "report.json", {**configuration, "fits_by_directions": shares})
@@ -98,15 +99,15 @@ def run_orientation(arguments: argparse.Namespace) -> int:
 
 def run_local(arguments: argparse.Namespace) -> int:
     from export.keypoint_pairs import PatchPairs
-    from export.patch_evaluate import inner_patches, report_patches
+    from export.patch_evaluate import inner_patches, read_held_out, report_patches
     from export.patch_network import write_descriptor
     from export.patch_train import PatchRecipe, PatchTrainSettings
-    from export.shards import HELD_OUT, TRAINING, read_shards
+    from export.shards import TRAINING, digest, read_shards
 
     pairs, settings = read_shards(arguments.pairs, TRAINING, PatchPairs), PatchTrainSettings(seed=arguments.seed)
-    held_out = read_shards(arguments.pairs[:1], HELD_OUT, PatchPairs)
+    held_out = read_held_out(arguments.pairs[:1])
     recipe = PatchRecipe(pairs, settings)
-    _fit(arguments, recipe, {"patches": asdict(settings), "pairs": len(pairs)})
+    _fit(arguments, recipe, {"patches": asdict(settings), "pairs": len(pairs), "sha256": digest(pairs)})
     network = recipe.network
     frame, chart = (network.encode(inner_patches(side)) for side in (held_out.frame, held_out.map))
     report = report_patches(frame, chart)

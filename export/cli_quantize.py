@@ -16,14 +16,14 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     quantize = actions.add_parser("quantize", help="encoder.onnx to INT8 (explicit Q/DQ)")
     earth_arguments(quantize)
     quantize.add_argument("--model", type=Path, required=True, metavar="ENCODER.onnx")
-    quantize.add_argument("--out", type=output_file, required=True, metavar="INT8.onnx")
+    quantize.add_argument("--out", type=_model_file, required=True, metavar="INT8.onnx")
     quantize.add_argument("--views", type=whole(1), default=512, help="to calibrate on (default: %(default)s)")
     quantize.set_defaults(run=run_quantize, extra="train")
 
     quantize_local = actions.add_parser("quantize-local", help="descriptor.onnx to INT8 (explicit Q/DQ), measured")
     quantize_local.add_argument("--model", type=Path, required=True, metavar="DESCRIPTOR.onnx")
     quantize_local.add_argument("--pairs", type=Path, required=True, metavar="DIR")
-    quantize_local.add_argument("--out", type=output_file, required=True, metavar="INT8.onnx")
+    quantize_local.add_argument("--out", type=_model_file, required=True, metavar="INT8.onnx")
     quantize_local.add_argument("--patches", type=whole(1), default=4096, help="to calibrate on (default: %(default)s)")
     quantize_local.add_argument("--seed", type=whole(0), default=0)
     quantize_local.set_defaults(run=run_quantize_local, extra="train")
@@ -36,6 +36,13 @@ def add_actions(actions: argparse._SubParsersAction) -> None:
     engine.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help="the pack's directory, or the one $NADIR_ENGINES names")  # fmt: skip
     engine.set_defaults(run=run_engine, extra="jetson")
+
+
+def _model_file(text: str) -> Path:
+    """A file for a network, beside which a .json says how it was made."""
+    if Path(text).suffix.lower() == ".json":
+        raise argparse.ArgumentTypeError(f"{text}: would be overwritten by what says how it was made; name it .onnx")
+    return output_file(text)
 
 
 def run_quantize(arguments: argparse.Namespace) -> int:

@@ -39,10 +39,11 @@ class CosPlaceSettings:
 
 class CosPlace:
     """A `Recipe` (export/trainer.py) for a teacher. Raises TrainingError when the band has too little land for a
-    group."""
+    group, ShareError for a batch that the processes cannot share."""
 
     def __init__(self, teacher: Teacher, scenes: Scenes, settings: CosPlaceSettings, world: World) -> None:
         self.teacher, self.scenes, self.settings, self.world = teacher, scenes, settings, world
+        world.share(settings.views)  # told now, not at the first step
         self.network = world.wrapped(teacher)
         self.classes = CellClasses.tiled(scenes, settings.cell_m, settings.stride)
         if not self.classes.sizes:

@@ -31,7 +31,8 @@ GREY, VEGETATION, LAND = 0, 1, 2
 
 @dataclass(frozen=True, eq=False)
 class Earth:
-    """picture (H, W, 3) uint8: grey (luminance, water already flat), vegetation (0 to 255), land (0 or 255);
+    """picture (H, W, 3) uint8: grey (luminance, water already flat), vegetation (0 to 255), land (0 or 255; what the
+    mosaic does not cover counts as water);
     seasons: per other month (h, w) int8, log of its grey over this one's; both equirectangular with MARGIN_DEG to
     spare on both sides. land_share (180, 360) float32: land within about 150 km of each degree."""
 
@@ -114,7 +115,7 @@ def load_earth(
         lat_grid, lon_grid = np.meshgrid(lat, lon, indexing="ij")
         rgb, valid = mosaic.sample(lat_grid, lon_grid, gsd_m)
         covered += int(valid.sum())
-        land = globe.is_land(lat_grid, lon_grid)
+        land = globe.is_land(lat_grid, lon_grid) & valid
         picture[top : top + strip] = np.stack(
             [np.where(land, _byte(luminance(rgb)), WATER_GREY), _byte(vegetation(rgb) * 255), land * np.uint8(255)], -1
         )

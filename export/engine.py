@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from google.protobuf.message import DecodeError
 
-from export.graph_rules import check_graph
+from export.graph_rules import GraphError, check_graph
 from onboard.engine import compute_capability, tensorrt_modules
 from onboard.engine_file import EngineError, EngineStamp, sha256, write_engine
 from onboard.known_answer import known_patches
@@ -19,11 +20,16 @@ def build_engine(model: Path, batch: int, folder: Path) -> Path:
     """Build an engine for batches of ``batch`` and write it into a folder; returns its file, whose name is its stamp.
 
     An engine of the same stamp is replaced. Measurements of kernels are kept beside it, so that the next build is
-    quick and chooses the same ones. Raises GraphError when TensorRT would not take the graph, EngineError when there
-    is no TensorRT here or it fails.
+    quick and chooses the same ones. Raises GraphError when the file is no network or TensorRT would not take its
+    graph, EngineError when there is no TensorRT here or it fails.
     """
     data = model.read_bytes()
-    check_graph(onnx.load_from_string(data))
+    try:
+        network = onnx.load_from_string(data)
+        onnx.checker.check_model(network)  # what is empty can be read, too
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise GraphError(f"{model}: not an ONNX network ({error})") from error
+    check_graph(network)
     trt, cuda = tensorrt_modules()
     stamp = EngineStamp(sha256(data), trt.__version__, compute_capability(cuda), batch)
     cache = folder / f"timing-trt{stamp.tensorrt}-sm{stamp.compute_capability.replace('.', '')}.cache"

@@ -1,8 +1,12 @@
 """Real frames with known position: a folder with ``frames.csv``."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 from export.looks import Picture
 from onboard.camera import Camera
@@ -35,6 +39,17 @@ class Frame:
         rgb = read_image(self.path)
         seen = rectifier(self.camera.scaled_to(rgb.shape[1], rgb.shape[0]), GroundPlane(self.altitude_m), gsd_m)(rgb)
         return Picture(luminance(seen.image), seen.mask, seen.gsd_m, seen.centre_px)
+
+    def area_m2(self) -> float:
+        """Area of the ground within its rim, without end where the rim lies above the horizon; the picture is not
+        read."""
+        last = np.array([self.camera.width, self.camera.height]) - 0.5
+        corners = np.where([[0, 0], [1, 0], [1, 1], [0, 1]], last, -0.5)
+        # Between corners too: a lens bends the sides.
+        along = np.linspace(0, 1, 32, endpoint=False)[:, None]
+        rim = np.concatenate([a + along * (b - a) for a, b in zip(corners, np.roll(corners, -1, axis=0))])
+        ground = GroundPlane(self.altitude_m).from_camera(self.camera.rays(rim))
+        return float(cv2.contourArea(ground.astype(np.float32))) if np.isfinite(ground).all() else math.inf
 
 
 def read_frames(folder: Path, camera: Camera | None = None) -> list[Frame]:

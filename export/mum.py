@@ -22,10 +22,11 @@ class MapClusters:
 
     @classmethod
     def found(cls, maps: NDArray[np.float32], frames: NDArray[np.float32], clusters: int, seed: int) -> "MapClusters":
-        """k-means of map codes (P, D); the share of a cluster is that of the frames, codes (F, D), whose nearest centre
-        it has. Clusters of a single place are never drawn, since there is nothing to tell apart."""
+        """k-means of map codes (P, D), at least two; the share of a cluster is that of the frames, codes (F, D), whose
+        nearest centre it has. Clusters of a single place are never drawn, since there is nothing to tell apart; so that
+        not all are, there are at most half as many as places."""
         means = faiss.Kmeans(
-            maps.shape[1], min(clusters, len(maps)), niter=ITERATIONS, seed=seed, min_points_per_centroid=1
+            maps.shape[1], min(clusters, len(maps) // 2), niter=ITERATIONS, seed=seed, min_points_per_centroid=1
         )
         means.train(np.ascontiguousarray(maps, np.float32))
         cluster = means.index.search(np.ascontiguousarray(maps, np.float32), 1)[1][:, 0]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from export.scenes import REACH_M
+from export.trainer import TrainingError
 
 STEM_PX = 13
 DESIGNED = 32  # channels of the stem that are derivatives of Gaussians; further ones start at random
@@ -25,7 +26,7 @@ POOL_PX, POOL_SIGMA = 12, 2.5
 class NetworkSettings:
     """size: pixels a side of the view, a multiple of 8; span_m: its side on the ground; dim: length of the code;
     turns: how many turns of a frame the search tries; channels of every layer, at least 32; blocks: how many;
-    reach_m: as `onboard.encoder.ViewEncoder` has it."""
+    reach_m: as `onboard.encoder.ViewEncoder` has it. Raises TrainingError for a network that cannot be."""
 
     size: int = 56
     span_m: float = 280e3
@@ -34,6 +35,22 @@ class NetworkSettings:
     channels: int = 32
     blocks: int = 2
     reach_m: float = REACH_M
+
+    def __post_init__(self) -> None:
+        if self.size % 8:
+            raise TrainingError(f"views of {self.size} pixels a side: give a --size that is a multiple of 8")
+        if self.channels < DESIGNED:
+            raise TrainingError(f"{self.channels} channels: give at least --channels {DESIGNED}, which are designed")
+        if self.dim > self.features:
+            raise TrainingError(
+                f"codes of {self.dim} numbers cannot be told from {self.features}, which are all that a view of "
+                f"{self.size} pixels becomes: give at most --dim {self.features}, or a larger --size"
+            )
+
+    @property
+    def features(self) -> int:
+        """Numbers of a view that the linear layer sees: a grid point for 8 x 8 pixels, in every channel."""
+        return self.channels * (self.size // 8) ** 2
 
     def metadata(self) -> dict[str, str]:
         """As written into the model file's metadata_props."""
@@ -77,15 +94,11 @@ class Network(nn.Module):
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         channels = settings.channels
-        if settings.size % 8 or channels < DESIGNED:
-            raise ValueError(
-                f"size {settings.size} is not a multiple of 8, or fewer than {DESIGNED} channels: {channels}"
-            )
         self.stem = nn.Conv2d(1, channels, STEM_PX, stride=2, padding=STEM_PX // 2)
         self.blocks = nn.Sequential(*(RepBlock(channels) for _ in range(settings.blocks)))
         # Even kernel and this padding put the grid points symmetrically.
         self.pool = nn.Conv2d(channels, channels, POOL_PX, stride=4, padding=(POOL_PX - 4) // 2, groups=channels)
-        self.head = nn.Linear(channels * (settings.size // 8) ** 2, settings.dim)
+        self.head = nn.Linear(settings.features, settings.dim)
         with torch.no_grad():
             designed = torch.from_numpy(stem_kernels())[:, None]
             weight = self.stem.weight

@@ -10,6 +10,12 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
+from onboard.errors import NadirError
+
+
+class ShareError(NadirError):
+    """A batch that does not divide among the processes."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -25,9 +31,12 @@ class World:
         return self.rank == 0
 
     def share(self, count: int) -> range:
-        """The items of ``count`` that are this process's; all shares have the same length."""
+        """The items of ``count`` that are this process's; all shares have the same length. Raises ShareError."""
         if count % self.size:
-            raise ValueError(f"{count} items do not divide among {self.size} processes")
+            raise ShareError(
+                f"{count} items of a step do not divide among {self.size} processes: give another --batch, or start "
+                "another number of processes"
+            )
         each = count // self.size
         return range(self.rank * each, (self.rank + 1) * each)
 

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from export.keypoint_pairs import MARGIN_PX, STORED_PX, PatchPairs
 from export.patch_network import DIM, PatchNet
+from export.trainer import TrainingError
 from onboard.geodesy import EARTH_RADIUS_M, unit_from_latlon
 from onboard.patch_model import normalised
 from onboard.patches import PATCH_PX
@@ -23,13 +24,12 @@ _LIST = 200  # patches in a list of the search for hard negatives, about
 
 @dataclass(frozen=True)
 class PatchTrainSettings:
-    """batch: pairs a step; strangers: patches of cloud and noise a step; temperature: of the contrast; hard_share: of a
-    batch that are hard negatives of others in it, mined every ``mine_every`` steps among ``mined`` pairs."""
+    """batch: pairs a step, half of them hard negatives of the other half, mined every ``mine_every`` steps among
+    ``mined`` pairs; strangers: patches of cloud and noise a step; temperature: of the contrast."""
 
     batch: int = 512
     strangers: int = 128
     temperature: float = 0.07
-    hard_share: float = 0.5
     mine_every: int = 1000
     mined: int = 200_000
     seed: int = 0
@@ -38,10 +38,17 @@ class PatchTrainSettings:
 class PatchRecipe:
     """A `Recipe` (export/trainer.py) for the descriptor network.
 
-    network: what is trained; hard (N, 4): of every pair, as `mine` found them last, None until then.
+    network: what is trained; hard (N, 4): of every pair, as `mine` found them last, None until then. Raises
+    TrainingError when there are too few pairs, or none of them has a stranger.
     """
 
     def __init__(self, pairs: PatchPairs, settings: PatchTrainSettings) -> None:
+        if len(pairs) < settings.batch or not len(pairs.strangers):
+            raise TrainingError(
+                f"{len(pairs)} pairs and {len(pairs.strangers)} keypoints without a partner: a step takes "
+                f"{settings.batch} pairs and draws {settings.strangers} of the others; make more with 'nadir export "
+                "pairs --places'"
+            )
         self.pairs, self.settings = pairs, settings
         torch.manual_seed(settings.seed)
         self.network = PatchNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -97,19 +104,18 @@ def contrast(queries: Tensor, keys: Tensor, same: Tensor, temperature: float) ->
 def draw_rows(
     rng: np.random.Generator, count: int, settings: PatchTrainSettings, hard: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
-    """Numbers (batch,) of pairs: some at random, with each of them some that look like it (hard: (count, K))."""
+    """Numbers (N,) of pairs, no more than a batch: half of one at random, with each of them one that looks like it
+    (hard: (count, K)). Two may name the same one, so that a few are missing."""
     if hard is None:
         return rng.choice(count, settings.batch, replace=False)
-    known = np.flatnonzero(hard[:, 0] >= 0)
-    seeds = rng.choice(known, settings.batch, replace=False)
-    like = hard[seeds, rng.integers(0, hard.shape[1], settings.batch)]
-    rows = np.unique(np.concatenate([seeds[: round(settings.batch * (1 - settings.hard_share))], like[like >= 0]]))
-    return rng.permutation(rows)[: settings.batch]
+    seeds = rng.choice(np.flatnonzero(hard[:, 0] >= 0), settings.batch // 2, replace=False)
+    like = hard[seeds, rng.integers(0, hard.shape[1], len(seeds))]
+    return np.unique(np.concatenate([seeds, like[like >= 0]]))
 
 
 def mine(network: PatchNet, pairs: PatchPairs, settings: PatchTrainSettings, step: int) -> NDArray[np.int64]:
     """For each of ``settings.mined`` pairs four others whose map looks most like its frame, elsewhere on the Earth:
-    (N, 4) numbers, -1 where not mined."""
+    (N, 4) numbers, -1 where not mined. Raises TrainingError when fewer than half a batch have one."""
     rng = np.random.default_rng((settings.seed, 1, step))
     rows = np.sort(rng.choice(len(pairs), min(settings.mined, len(pairs)), replace=False))
     inner = slice(MARGIN_PX, MARGIN_PX + PATCH_PX)
@@ -128,7 +134,13 @@ def mine(network: PatchNet, pairs: PatchPairs, settings: PatchTrainSettings, ste
     chosen = np.where(np.take_along_axis(elsewhere & (near >= 0), order, 1), np.take_along_axis(near, order, 1), -1)
     hard = np.full((len(pairs), 4), -1, np.int64)
     hard[rows] = np.where(chosen >= 0, rows[chosen], -1)
-    hard[rows[chosen[:, 0] < 0]] = -1
+    known = int((hard[:, 0] >= 0).sum())
+    if known < settings.batch // 2:
+        raise TrainingError(
+            f"only {known} of {len(rows)} pairs have one elsewhere on the Earth that looks alike, of the "
+            f"{settings.batch // 2} that a step takes: they come from too few places; make more with 'nadir export "
+            "pairs --places'"
+        )
     return hard
 
 

@@ -8,9 +8,9 @@ import onnx
 from numpy.typing import NDArray
 
 from export.keypoint_pairs import PatchPairs
-from export.patch_evaluate import PatchReport, inner_patches, report_patches
+from export.patch_evaluate import PatchReport, inner_patches, read_held_out, report_patches
 from export.quantize import quantize
-from export.shards import HELD_OUT, TRAINING, read_shards
+from export.shards import TRAINING, read_shards
 from onboard.describer import PatchNetwork
 from onboard.patch_model import normalised
 from onboard.whole_file import whole
@@ -47,10 +47,9 @@ def quantize_descriptor(source: Path, target: Path, pairs: Path, count: int, see
     """Write ``source`` as INT8 to ``target``, calibrated on ``count`` patches of the training pairs; its likeness is
     measured anew on the pairs held out. Raises ShardError, PackError, QuantizationError, GraphError.
     """
-    original = PatchNetwork(source)
+    original, held_out = PatchNetwork(source), read_held_out([pairs])
     with whole(target) as part:
         quantize(source, part, normalised(calibration_patches(read_shards([pairs], TRAINING, PatchPairs), count, seed)))
-        held_out = read_shards([pairs], HELD_OUT, PatchPairs)
         sides = [inner_patches(side) for side in (held_out.frame, held_out.map)]
         before = [original.encode(side) for side in sides]
         quantized = PatchNetwork(part)

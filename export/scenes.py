@@ -50,6 +50,8 @@ class Photograph(Protocol):
     @property
     def lon_deg(self) -> float: ...
 
+    def area_m2(self) -> float: ...
+
     def picture(self, gsd_m: float) -> Picture: ...
 
 
@@ -61,6 +63,9 @@ class PlacedFootprint:
     span_m: float
     lat_deg: float
     lon_deg: float
+
+    def area_m2(self) -> float:
+        return self.footprint.area_m2()
 
     def picture(self, gsd_m: float) -> Picture:
         size = round(self.span_m / gsd_m)
@@ -200,13 +205,13 @@ def read_photographs(folder: Path, span_m: float, turns: int) -> tuple[Photograp
             )
         found = list(read_frames(folder))
     else:
-        disc_m2 = np.pi / 4 * span_m**2
-        found = [
-            PlacedFootprint(footprint, span_m, *footprint.centre)
-            for footprint in read_footprints(folder)
-            if footprint.area_m2() > MIN_SHOWN * disc_m2
-        ]
-    kept = tuple(photograph for photograph in found if not held_out(photograph.lat_deg, photograph.lon_deg, span_m / 2))
+        found = [PlacedFootprint(footprint, span_m, *footprint.centre) for footprint in read_footprints(folder)]
+    least_m2 = MIN_SHOWN * np.pi / 4 * span_m**2
+    kept = tuple(
+        photograph
+        for photograph in found
+        if photograph.area_m2() > least_m2 and not held_out(photograph.lat_deg, photograph.lon_deg, span_m / 2)
+    )
     if not kept:
         raise SceneError(
             f"{folder}: none of its photographs fills {MIN_SHOWN:.0%} of a view of {span_m / 1e3:g} km outside the "

@@ -1,6 +1,8 @@
 """Shards of training data, made once and read often: resumable, each file whole or not there."""
 
+import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +15,7 @@ from export.keypoint_pairs import PatchPairs
 from export.training_looks import Earths, LookSettings
 from export.views import Views
 from onboard.errors import NadirError
-from onboard.whole_file import whole
+from onboard.whole_file import whole, write_whole
 
 TRAINING, HELD_OUT = "shard", "held-out"  # places in the regions never trained on (export/regions.py) go apart
 
@@ -60,8 +62,8 @@ def write_shards(
                 chosen = [part for was_held, part in found if was_held == held]
                 if chosen:
                     _save(type(chosen[0]).concatenate(chosen), out / f"{name}-{shard}.npz")
-            done.write_text(str(sum(len(part) for _, part in found)))
-        items += int(done.read_text())
+            write_whole(done, str(sum(len(part) for _, part in found)))
+        items += _items(done)
         progress(places[-1] + 1, settings.places, items)
 
 
@@ -70,13 +72,29 @@ def read_shards(folders: Sequence[Path], name: str, kind: type[Kind]) -> Kind:
     return kind.concatenate([part for folder in folders for part in _parts(folder, name, kind)])
 
 
+def digest(data: PatchPairs | Views) -> str:
+    """SHA-256 of all that is in them, in its order: what a training on them is known by."""
+    hasher = hashlib.sha256()
+    for name in data.__dataclass_fields__:
+        hasher.update(np.ascontiguousarray(getattr(data, name)).data)
+    return hasher.hexdigest()
+
+
+def _items(done: Path) -> int:
+    """How many items a shard holds, as its .done says."""
+    try:
+        return int(done.read_text())
+    except ValueError as error:
+        raise ShardError(f"{done}: damaged ({error}); remove it and rerun, so that its shard is made anew") from error
+
+
 def _parts(folder: Path, name: str, kind: type[Kind]) -> list[Kind]:
     parts = []
     for path in sorted(folder.glob(f"{name}-*.npz")):
         try:
             with np.load(path) as data:
                 parts.append(kind(**{field: data[field] for field in kind.__dataclass_fields__}))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ShardError(
                 f"{path}: damaged ({error}); remove it and its .done and rerun 'nadir export {_VERBS[kind]}'"
             ) from error

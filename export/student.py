@@ -50,7 +50,8 @@ class StudentSettings:
 
 
 class Student:
-    """Raises TrainingError for a network that is too large, or losses that fit no teacher."""
+    """Raises TrainingError for a network that is too large, a start of too few pairs, or losses that fit no teacher;
+    ShareError for a batch that the processes cannot share."""
 
     def __init__(
         self, network: NetworkSettings, scenes: Scenes, settings: StudentSettings, teacher: Teacher | None, world: World
@@ -59,6 +60,7 @@ class Student:
         self.network = Network(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         _check(self.network, network, settings, teacher)
         self.settings, self.scenes, self.world, self.view = settings, scenes, world, network
+        world.share(settings.pairs)  # told now, not after the closed form
         self.wrapped = world.wrapped(self.network)
         taught = teacher.settings.dim if teacher else network.dim
         self.teacher = teacher.to(world.device).eval().requires_grad_(False) if teacher else None
@@ -177,6 +179,11 @@ def _check(network: Network, view: NetworkSettings, settings: StudentSettings, t
         raise TrainingError(
             f"a student of {parameters / 1e6:.2f} M parameters, {operations / 1e9:.2f} GFLOP and codes of {view.dim} "
             f"is too large for flight: at most {MOST_PARAMETERS / 1e6:g} M, {MOST_OPERATIONS / 1e9:g} GFLOP, {MOST_DIM}"
+        )
+    if 2 * settings.closed_form_pairs < view.dim:  # of each the map and the frame
+        raise TrainingError(
+            f"{settings.closed_form_pairs} pairs of the start are too few to find the {view.dim} directions of a code: "
+            f"give at least --closed-form-pairs {-(-view.dim // 2)}"
         )
     if not (settings.metric or (teacher and (settings.regression or settings.relational))):
         raise TrainingError("nothing to learn from: without a teacher the weight of the metric loss must not be 0")

@@ -14,7 +14,7 @@ from export.json_file import write_json
 from export.parallel import World
 from export.progress import Bar
 from onboard.errors import NadirError
-from onboard.whole_file import whole
+from onboard.whole_file import whole, write_whole
 
 LOG_EVERY = 20
 CLIP = 1.0  # norm of the gradient
@@ -61,12 +61,14 @@ class RunSettings:
         return 0.5 * (1 + float(np.cos(np.pi * (step - self.warmup) / max(1, self.steps - self.warmup))))
 
 
-def fit(recipe: Recipe, run: RunSettings, configuration: dict[str, Any], folder: Path, world: World) -> None:
-    """Train until run.steps, resuming from ``folder``/checkpoint.pt.
+def fit(recipe: Recipe, run: RunSettings, configuration: dict[str, Any], folder: Path, world: World) -> float:
+    """Train until run.steps, resuming from ``folder``/checkpoint.pt; returns the seconds that took, its start and what
+    went before an interruption included.
 
     Writes settings.json (``configuration`` and ``run``), checkpoint.pt and log.jsonl. Raises TrainingError when the
     folder holds another training, or a checkpoint that is damaged.
     """
+    began = time.monotonic()
     settings = json.loads(json.dumps({**configuration, "run": asdict(run)}))
     optimizer = torch.optim.AdamW(recipe.groups(), lr=run.rate, weight_decay=run.weight_decay)
     checkpoint = folder / "checkpoint.pt"
@@ -78,6 +80,7 @@ def fit(recipe: Recipe, run: RunSettings, configuration: dict[str, Any], folder:
         recipe.load_state(saved["recipe"])
         optimizer.load_state_dict(saved["optimizer"])
         step = int(saved["step"])
+        began -= float(saved.get("s", 0.0))  # untold by checkpoints of before
     else:
         torch.manual_seed(run.seed)
         recipe.start()
@@ -85,10 +88,10 @@ def fit(recipe: Recipe, run: RunSettings, configuration: dict[str, Any], folder:
     if world.leads:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "settings.json", settings)
-        if step == 0:
-            _save(checkpoint, recipe, optimizer, 0, settings)
+        if not checkpoint.exists():
+            _save(checkpoint, recipe, optimizer, 0, began, settings)
     bar = Bar("steps", run.steps, step, world.leads)
-    log = _Log(folder / "log.jsonl", bar) if world.leads else None
+    log = _Log(folder / "log.jsonl", bar, step, began) if world.leads else None
     while step < run.steps:
         for group in optimizer.param_groups:
             group["lr"] = run.rate * group["share"] * run.rate_share(step)
@@ -103,17 +106,21 @@ def fit(recipe: Recipe, run: RunSettings, configuration: dict[str, Any], folder:
         if log:
             log.add(step, parts)
             if step % run.checkpoint_every == 0 or step == run.steps:
-                _save(checkpoint, recipe, optimizer, step, settings)
+                _save(checkpoint, recipe, optimizer, step, began, settings)
     bar.close()
     world.wait()
+    return time.monotonic() - began
 
 
 class _Log:
-    """Means of the losses' parts, a JSON line every LOG_EVERY steps."""
+    """Means of the losses' parts, a JSON line every LOG_EVERY steps; those beyond ``step``, which are done again, are
+    dropped."""
 
-    def __init__(self, path: Path, bar: Bar) -> None:
-        self._path, self._bar, self._began = path, bar, time.monotonic()
+    def __init__(self, path: Path, bar: Bar, step: int, began: float) -> None:
+        self._path, self._bar, self._began = path, bar, began
         self._parts: list[dict[str, Tensor]] = []
+        if path.exists():
+            write_whole(path, "".join(path.read_text().splitlines(keepends=True)[: step // LOG_EVERY]))
 
     def add(self, step: int, parts: dict[str, Tensor]) -> None:
         self._parts.append({name: value.detach() for name, value in parts.items()})
@@ -130,8 +137,10 @@ class _Log:
         self._parts = []
 
 
-def _save(path: Path, recipe: Recipe, optimizer: torch.optim.Optimizer, step: int, settings: dict[str, Any]) -> None:
-    saved = {"recipe": recipe.state(), "optimizer": optimizer.state_dict(), "step": step}
+def _save(
+    path: Path, recipe: Recipe, optimizer: torch.optim.Optimizer, step: int, began: float, settings: dict[str, Any]
+) -> None:
+    saved = {"recipe": recipe.state(), "optimizer": optimizer.state_dict(), "step": step, "s": time.monotonic() - began}
     with whole(path) as part:
         torch.save({**saved, "settings": json.dumps(settings)}, part)
 

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index_builder.calibration import wrong_places
+from index_builder.crew import Crew, on_all_cores
 from index_builder.extraction import Networks, extract_landmarks
 from index_builder.mosaic import Mosaic
 from index_builder.pack_writer import SEALED, PackWriter, replaceable
 from index_builder.quantization import quantize
 from index_builder.selection import selected
 from onboard.acceptance import Acceptance, fit_acceptance
-from onboard.describer import PatchNetwork
+from onboard.describer import PatchNetwork, RootSift
+from onboard.engine_file import SUFFIX as ENGINE_SUFFIX
 from onboard.errors import BudgetError, MosaicError
 from onboard.known_answer import known_patches
 from onboard.landmarks import to_arrays
@@ -28,6 +30,8 @@ DIMENSIONS_A_CODE = 2  # of four bits; coarser codes cost a frame in nine (docs/
 _PLACE_BYTES = 6  # latitude, longitude, angle, scale
 _FEWEST_LANDMARKS = 1000
 _OVERHEAD_BYTES = 300_000  # manifest, camera, mask, codebook, known answer, array headers
+# Built on the device for the networks of a pack, and in no manifest (docs/jetson.md).
+_OF_THE_DEVICE = (f"*{ENGINE_SUFFIX}", "timing-*.cache")
 
 CALIBRATION_FRAMES = 1500  # a tail of some dozen views that show something at a wrong place; a quarter of an hour
 
@@ -37,12 +41,14 @@ DESCRIPTOR, ORIENTATION = "descriptor.onnx", "orientation.onnx"  # names in the 
 @dataclass(frozen=True)
 class BuildOptions:
     """budget_mb: MiB of the whole pack, the mission's when None; calibration_frames: mirrored views that set the
-    acceptance; networks: turn and describe the landmarks and are carried along, SIFT and RootSIFT when None."""
+    acceptance; networks: turn and describe the landmarks and are carried along, SIFT and RootSIFT when None;
+    crew: does the work."""
 
     budget_mb: float | None = None
     calibration_frames: int = CALIBRATION_FRAMES
     seed: int = 0
     networks: Networks | None = None
+    crew: Crew = on_all_cores
 
 
 def build_pack(
@@ -56,21 +62,18 @@ def build_pack(
     out = replaceable(out)
     carried = 0 if options.networks is None else sum(path.stat().st_size for path in vars(options.networks).values())
     budget = (mission.pack_mb if options.budget_mb is None else options.budget_mb) * 2**20
-    if mosaic.gsd_m > 1.5 * mission.gsd_m:
-        raise MosaicError(
-            f"the mosaic has {mosaic.gsd_m:.0f} m a pixel, the mission's catalogue gsd_m is {mission.gsd_m:.0f}; "
-            "raise gsd_m or bring a finer mosaic"
-        )
+    mosaic.check_gsd(1.5 * mission.gsd_m)
+    dimension = RootSift.dim if options.networks is None else PatchNetwork(options.networks.descriptor).dim
+    _size_for(budget, carried, dimension, available=10**9)  # refused here, before the work
     work = _work_of(out)
     landmarks = extract_landmarks(
         mosaic, mission.latitude_band_deg, mission.gsd_m, options.networks, work,
-        lambda done, total: progress("extract", done, total),
+        lambda done, total: progress("extract", done, total), options.crew,
     )  # fmt: skip
     if landmarks is None:
         raise MosaicError(
             f"no land between latitudes {mission.latitude_band_deg} in {', '.join(map(str, mosaic.paths))}"
         )
-    dimension = landmarks.descriptors.shape[1]
     count, lists = _size_for(budget, carried, dimension, len(landmarks))
     progress("select", 0, 1)
     landmarks = selected(landmarks, count, lists)
@@ -106,7 +109,9 @@ def build_pack(
     size = _seal_accepting_nothing(writer)
     if size > budget:
         raise BudgetError(f"the pack takes {size / 2**20:.2f} MiB of {budget / 2**20:g}; raise the budget")
-    return _calibrate(writer, mosaic, options.calibration_frames, options.seed, progress)
+    acceptance = _calibrate(writer, mosaic, options.calibration_frames, options.seed, progress, options.crew)
+    _publish(writer)
+    return acceptance
 
 
 def recalibrate_pack(
@@ -116,15 +121,27 @@ def recalibrate_pack(
     looks in another way than the one it was built with. Raises PackError, and MosaicError when the mosaic is not the
     pack's."""
     pack, path = open_pack(path), path.resolve()
-    if mosaic.provenance() != pack.manifest["mosaics"]:
-        names = ", ".join(str(told["file"]) for told in pack.manifest["mosaics"])
-        raise MosaicError(f"{path}: was not built from {', '.join(map(str, mosaic.paths))}; give it {names}")
+    here, told = mosaic.provenance(), pack.manifest["mosaics"]
+    if here != told:
+        raise MosaicError(f"{path}: was not built from {_names(here)} as it is here; give it {_names(told)} as it was")
     writer = PackWriter(path, pack.mission)
     for name in pack.files:
         writer.add_file(path / name, name)
     writer.manifest.update({key: value for key, value in pack.manifest.items() if key not in SEALED})
     _seal_accepting_nothing(writer)
-    return _calibrate(writer, mosaic, frames, seed, progress)
+    acceptance = _calibrate(writer, mosaic, frames, seed, progress, on_all_cores)
+    for pattern in _OF_THE_DEVICE:
+        for file in path.glob(pattern):
+            shutil.copyfile(file, writer.part / file.name)
+    _publish(writer)
+    return acceptance
+
+
+def _names(provenance: list[dict]) -> str:
+    """Files of mosaics, and what was read with them, for people."""
+    return ", ".join(
+        str(one["file"]) + "".join(f" with {beside['file']}" for beside in one.get("with", [])) for one in provenance
+    )
 
 
 def _seal_accepting_nothing(writer: PackWriter) -> int:
@@ -135,22 +152,25 @@ def _seal_accepting_nothing(writer: PackWriter) -> int:
 
 
 def _calibrate(
-    writer: PackWriter, mosaic: Mosaic, frames: int, seed: int, progress: Callable[[str, int, int], None]
+    writer: PackWriter, mosaic: Mosaic, frames: int, seed: int, progress: Callable[[str, int, int], None], crew: Crew
 ) -> Acceptance:
-    """Give a sealed pack its acceptance and publish it."""
-    work = _work_of(writer.out)
+    """Give a sealed pack its acceptance."""
     wrong = wrong_places(
-        mosaic, writer.part, frames, seed, work, lambda done, total: progress("calibrate", done, total)
-    )
+        mosaic, writer.part, frames, seed, _work_of(writer.out),
+        lambda done, total: progress("calibrate", done, total), crew,
+    )  # fmt: skip
     # Agreements are what a tracker weighs, recognition is what a single frame's fix is judged by.
     for name, scores in (("acceptance", wrong.scores), ("recognition", wrong.weights)):
         writer.manifest[name] = fit_acceptance(scores, writer.mission.false_fix_probability).to_plain()
         writer.manifest[f"wrong_{name}"] = np.quantile(scores, [0.5, 0.9, 0.99, 1.0]).round(2).tolist()
-    writer.manifest["calibration_frames"] = frames
+    writer.manifest |= {"calibration_frames": frames, "calibration_seed": seed}
     writer.seal()
-    writer.publish()
-    shutil.rmtree(work, ignore_errors=True)
     return Acceptance.from_plain(writer.manifest["recognition"])
+
+
+def _publish(writer: PackWriter) -> None:
+    writer.publish()
+    shutil.rmtree(_work_of(writer.out), ignore_errors=True)
 
 
 def _work_of(out: Path) -> Path:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-import onboard
-from index_builder.crew import on_all_cores
+from index_builder.crew import Crew, on_all_cores
 from index_builder.mosaic import Mosaic
+from index_builder.provenance import code_sha256
 from index_builder.tiles import land_places, read_map
 from onboard.clock import Clock
 from onboard.errors import MosaicError
@@ -38,7 +38,13 @@ class WrongPlaces:
 
 
 def wrong_places(
-    mosaic: Mosaic, pack: Path, frames: int, seed: int, kept: Path, progress: Callable[[int, int], None]
+    mosaic: Mosaic,
+    pack: Path,
+    frames: int,
+    seed: int,
+    kept: Path,
+    progress: Callable[[int, int], None],
+    crew: Crew = on_all_cores,
 ) -> WrongPlaces:
     """What the pack makes of mirrored views of random land, none of which shows a place of it.
 
@@ -59,7 +65,7 @@ def wrong_places(
     progress(frames - len(jobs), frames)
     kept.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream:
-        finished = on_all_cores(_score, jobs, _start_worker, mosaic, pack)
+        finished = crew(_score, jobs, _start_worker, mosaic, pack)
         for done, (number, *found) in enumerate(finished, frames - len(jobs) + 1):
             scores[number] = found
             stream.write(json.dumps([number, *found]) + "\n")
@@ -70,9 +76,8 @@ def wrong_places(
 
 def _fingerprint(pack: Path, seed: int) -> str:
     """Of what a view's scores depend on: the pack, every byte of which its manifest names, the seed, and the code."""
-    code = [path.read_bytes() for path in sorted(Path(onboard.__file__).parent.glob("*.py"))]
-    told = [(pack / MANIFEST).read_bytes(), str(seed).encode(), Path(__file__).read_bytes(), *code]
-    return hashlib.sha256(b"".join(told)).hexdigest()[:16]
+    told = (pack / MANIFEST).read_bytes() + f"{seed} {code_sha256()}".encode()
+    return hashlib.sha256(told).hexdigest()[:16]
 
 
 def _written(log: Path) -> dict[int, list[float]]:

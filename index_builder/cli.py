@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from index_builder.build import CALIBRATION_FRAMES, BuildOptions, build_pack, recalibrate_pack
+from index_builder.crew import OnCluster, on_all_cores
 from index_builder.extraction import Networks
 from index_builder.georeference import georeference
 from index_builder.mosaic import Mosaic
@@ -32,6 +33,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
         "--orientation", type=Path, metavar="NET.onnx", help="turns landmarks (default: the packaged one)"
     )
     build.add_argument("--seed", type=whole(0), default=0)
+    build.add_argument("--scheduler", metavar="ADDR", help="a Dask cluster does the work, such as tcp://host:8786")
     build.set_defaults(run=run_build)
 
     calibrate = actions.add_parser("calibrate", help="draw a pack's acceptance anew, for another runtime")
@@ -55,11 +57,12 @@ def run_build(arguments: argparse.Namespace) -> int:
     networks = None
     if arguments.network != "rootsift":
         networks = Networks(
-            Path(arguments.network or default_network("descriptor")),
-            arguments.orientation or default_network("orientation"),
+            Path(arguments.network or default_network("descriptor")).absolute(),
+            Path(arguments.orientation or default_network("orientation")).absolute(),
         )
         PatchNetwork(networks.descriptor), OrientationNetwork(networks.orientation)  # refused here, before the work
-    options = BuildOptions(arguments.budget_mb, arguments.calibration_frames, arguments.seed, networks)
+    crew = OnCluster(arguments.scheduler) if arguments.scheduler else on_all_cores
+    options = BuildOptions(arguments.budget_mb, arguments.calibration_frames, arguments.seed, networks, crew)
     stages = Stages()
     acceptance = build_pack(mission, Mosaic(*arguments.mosaic), arguments.out, options, stages)
     stages.close()

@@ -5,32 +5,24 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from index_builder import tiles as tiles_module
-from index_builder.crew import on_all_cores
+from index_builder.crew import Crew, on_all_cores
 from index_builder.mosaic import Mosaic
+from index_builder.provenance import code_sha256
 from index_builder.tiles import Tile, read_tile, tiles_of
-from onboard import describer as describer_module
-from onboard import features as features_module
-from onboard import orientation as orientation_module
-from onboard import patch_model as patch_model_module
-from onboard import patches as patches_module
-from onboard import picture as picture_module
 from onboard.describer import Describer, PatchNetwork, RootSift
 from onboard.features import extract
 from onboard.orientation import OrientationNetwork
 from onboard.picture import Picture
 from onboard.whole_file import whole
 
-# What a stored tile depends on, besides the mosaic: its own code.
-_DESCRIBING = (
-    tiles_module, features_module, describer_module, orientation_module, patch_model_module, patches_module,
-    picture_module,
-)  # fmt: skip
+# What reading a stored tile ends in where the file is cut off or changed.
+_DAMAGED = (BadZipFile, EOFError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -98,8 +90,10 @@ def extract_landmarks(
     networks: Networks | None,
     work: Path,
     progress: Callable[[int, int], None],
+    crew: Crew = on_all_cores,
 ) -> Landmarks | None:
-    """Landmarks of a latitude band, None when it has none. Finished tiles are kept in ``work`` and not done again.
+    """Landmarks of a latitude band, None when it has none. Finished tiles are kept in ``work`` and not done again,
+    unless their files are damaged.
 
     networks: that turn and describe them, SIFT and RootSIFT when None.
     ``progress`` is called with the tiles done and their number.
@@ -110,12 +104,12 @@ def extract_landmarks(
     parts: dict[int, Landmarks | None] = {}
     todo = []
     for number in range(len(tiles)):
-        if (store / f"{number}.npz").exists():
+        try:
             parts[number] = _load(store / f"{number}.npz")
-        else:
+        except (FileNotFoundError, *_DAMAGED):
             todo.append(number)
     progress(len(tiles) - len(todo), len(tiles))
-    finished = on_all_cores(_work, todo, _start_worker, mosaic, tiles, gsd_m, networks, store)
+    finished = crew(_work, todo, _start_worker, mosaic, tiles, gsd_m, networks, store)
     for done, number in enumerate(finished, len(tiles) - len(todo) + 1):
         parts[number] = _load(store / f"{number}.npz")
         progress(done, len(tiles))
@@ -124,10 +118,9 @@ def extract_landmarks(
 
 
 def _fingerprint(mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float, networks: Networks | None) -> str:
-    files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in mosaic.paths]
-    code = [Path(str(module.__file__)).read_text() for module in _DESCRIBING]
     models = [hashlib.sha256(path.read_bytes()).hexdigest() for path in vars(networks).values()] if networks else []
-    return hashlib.sha256(json.dumps([files, band_deg, gsd_m, code, models, cv2.__version__]).encode()).hexdigest()[:16]
+    told = [mosaic.stamp(), band_deg, gsd_m, models, code_sha256(), cv2.__version__]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 _worker: dict = {}

@@ -3,24 +3,20 @@
 Registered as the service ``mosaic`` (onboard/plugins.py), which is how `sim` and `export` read rasters.
 """
 
-import hashlib
-import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.vrt import WarpedVRT
+from rasterio.enums import ColorInterp
 
-from index_builder.raster_blocks import Level, RasterBlocks, raster_is_whole
+from index_builder.north_up import METRES_PER_DEGREE, check_bands, north_up, open_raster
+from index_builder.provenance import entry_of, files_beside
+from index_builder.raster_blocks import Level, RasterBlocks
 from onboard.errors import MosaicError
-from onboard.geodesy import EARTH_RADIUS_M, Array, wrap_lon_deg
+from onboard.geodesy import Array, wrap_lon_deg
 
 STRIP_PX = 1 << 15  # of a picture at a time: what is computed of them stays in the processor's cache
-METRES_PER_DEGREE = np.pi / 180 * EARTH_RADIUS_M
 
 
 class Mosaic:
@@ -37,7 +33,7 @@ class Mosaic:
         self._layers = [_Layer(path) for path in self.paths]
 
     def __reduce__(self) -> tuple:
-        return Mosaic, self.paths  # workers open their own handles
+        return Mosaic, tuple(path.absolute() for path in self.paths)  # workers open their own handles
 
     @property
     def gsd_m(self) -> float:
@@ -60,32 +56,40 @@ class Mosaic:
             valid |= new
         return rgb, valid
 
+    def check_gsd(self, gsd_m: float) -> None:
+        """Raise MosaicError naming a file whose pixels are longer than ``gsd_m`` metres."""
+        for layer in self._layers:
+            if layer.gsd_m > gsd_m:
+                raise MosaicError(
+                    f"{layer.source.name}: has {layer.gsd_m:.0f} m a pixel, {gsd_m:.0f} is the most; "
+                    "raise the mission's gsd_m or bring a finer mosaic"
+                )
+
     def provenance(self) -> list[dict[str, object]]:
-        """Name, size and SHA-256 of every file, for the manifest."""
-        entries: list[dict[str, object]] = []
-        for path in self.paths:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
-                if digest is None:  # Python 3.10
-                    digest = hashlib.sha256()
-                    for block in iter(lambda: stream.read(1 << 20), b""):
-                        digest.update(block)
-            entries.append({"file": path.name, "bytes": path.stat().st_size, "sha256": digest.hexdigest()})
+        """Name, size and SHA-256 of every file, for the manifest; ``with``: those of what is read with it, if any."""
+        entries = []
+        for path, layer in zip(self.paths, self._layers):
+            beside = [entry_of(other) for other in files_beside(layer.source)]
+            entries.append(entry_of(path) | ({"with": beside} if beside else {}))
         return entries
+
+    def stamp(self) -> list[object]:
+        """What tells these files from others without reading them, for `json`: names, sizes, times, georeferences."""
+        stamp: list[object] = []
+        for path, layer in zip(self.paths, self._layers):
+            read = [
+                (one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in (path, *files_beside(layer.source))
+            ]
+            source = layer.source
+            stamp.append([read, source.crs.to_wkt(), tuple(source.transform), source.width, source.height])
+        return stamp
 
 
 class _Layer:
     """One file as an EPSG:4326 raster, north up."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise MosaicError(f"{path}: no such file")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our own words
-                dataset = rasterio.open(path)
-        except RasterioError as error:
-            raise MosaicError(f"{path}: not a raster that GDAL can read ({error})") from error
+        self.source = dataset = open_raster(path)
         if dataset.crs is None or dataset.transform.is_identity:
             raise MosaicError(
                 f"{path}: has no georeference; if you know its bounds, run "
@@ -95,21 +99,21 @@ class _Layer:
             raise MosaicError(
                 f"{path}: holds a palette's numbers, not colours; 'nadir index georeference' writes colours"
             )
-        if dataset.count not in (1, 3, 4) or dataset.dtypes[0] != "uint8":
-            raise MosaicError(
-                f"{path}: has {dataset.count} bands of {dataset.dtypes[0]}; 1, 3 or 4 (RGBA) bands of uint8 are needed"
-            )
-        north_up = dataset.crs.is_geographic and dataset.transform.b == 0 and dataset.transform.e < 0
-        # Beside a warped picture lies what it does not show.
-        self.raster = dataset if north_up else WarpedVRT(
-            dataset, crs="EPSG:4326", resampling=Resampling.bilinear, add_alpha=raster_is_whole(dataset)
-        )  # fmt: skip
+        check_bands(dataset)
+        self.raster = north_up(dataset)
         self._blocks, self._channels = RasterBlocks(), Level(self.raster, 1, 1).channels
         transform = self.raster.transform
         self.step_x_deg, self.step_deg = transform.a, -transform.e
         self.west_deg, self.north_deg = transform.c, transform.f
         # A raster that closes on itself wraps; elsewhere its edges are edges.
         self.wraps = abs(self.raster.width * self.step_x_deg - 360.0) < self.step_x_deg / 2
+
+    @property
+    def gsd_m(self) -> float:
+        """The longer side of its largest pixel, metres."""
+        south, north = self.north_deg - self.raster.height * self.step_deg, self.north_deg
+        widest = 0.0 if south < 0 < north else min(abs(south), abs(north))
+        return max(self.step_deg, self.step_x_deg * float(np.cos(np.radians(widest)))) * METRES_PER_DEGREE
 
     def sample(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         seen = np.isfinite(lat_deg) & np.isfinite(lon_deg)

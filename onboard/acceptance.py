@@ -51,9 +51,10 @@ class Acceptance:
         return self.score_of(self.limit)
 
     def score_of(self, probability: float) -> float:
-        """The score that a frame showing nothing known reaches with a probability of at most the tail's share."""
+        """The score that a frame showing nothing known reaches with a probability; where that is more than the tail's
+        share, of which the model says nothing, the tail's beginning."""
         count = self.exceedances
-        return float(self.anchor + count * self.decay * ((self.share / probability) ** (1 / count) - 1))
+        return float(self.anchor + max(0.0, count * self.decay * ((self.share / probability) ** (1 / count) - 1)))
 
     @classmethod
     def none(cls, limit: float) -> "Acceptance":

@@ -32,4 +32,11 @@ class _Limit:
                     self._limiter.restore_original_limits()
 
 
-one_blas_thread = lru_cache(maxsize=1)(_Limit)
+_making = threading.Lock()
+_limit = lru_cache(maxsize=1)(_Limit)
+
+
+def one_blas_thread() -> _Limit:
+    """The process's one limit."""
+    with _making:  # a cache does not keep two threads from making one each
+        return _limit()

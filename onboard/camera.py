@@ -95,10 +95,8 @@ class Camera:
         return np.stack([x.ravel(), y.ravel()], axis=1)
 
     def scaled_to(self, width: int, height: int) -> "Camera":
-        """The same camera read out at another size of the same aspect ratio (binning, resizing).
-
-        With pixel centres at integers a resize by s moves a centre x to s * (x + 0.5) - 0.5.
-        """
+        """The same camera read out at another size of the same aspect ratio (binning, resizing). Raises CameraError
+        for another one."""
         if (width, height) == (self.width, self.height):
             return self
         sx, sy = width / self.width, height / self.height
@@ -108,6 +106,14 @@ class Camera:
                 f"a {width}x{height} frame cannot come from camera {self.name} of {self.width}x{self.height}: "
                 f"the aspect ratios differ (is it {'turned by a quarter' if turned else 'cropped'}?)"
             )
+        return self.resized(width, height)
+
+    def resized(self, width: int, height: int) -> "Camera":
+        """The camera of its pictures after a resize to any size, 16x16 at least.
+
+        With pixel centres at integers a resize by s moves a centre x to s * (x + 0.5) - 0.5.
+        """
+        sx, sy = width / self.width, height / self.height
         mask = None
         if self.mask is not None:
             # A reduced pixel sees the Earth only where all it covers does.

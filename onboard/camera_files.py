@@ -17,7 +17,7 @@ from onboard.whole_file import write_whole
 
 # Kalibr names of distortion models, in ours.
 _KALIBR_MODELS = {"radtan": "plumb_bob", "equidistant": "equidistant", "equi": "equidistant", "none": "plumb_bob"}
-
+_MOST_PX = 1 << 16  # a side; no JPEG holds more
 
 Named = Callable[[str], Path]
 
@@ -47,6 +47,8 @@ def load_camera(path: str | Path, named: Named | None = None) -> Camera:
         raise CameraError("is no ROS CameraInfo (camera_matrix), OpenCV FileStorage (%YAML) or Kalibr (intrinsics)")
     except CameraError as error:
         raise CameraError(f"{path}: {error}") from error
+    except SystemError as error:  # OpenCV's, for nodes of another kind than was asked for
+        raise CameraError(f"{path}: is no OpenCV FileStorage of a camera: its matrices are none") from error
     except (KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError, cv2.error) as error:
         what = f"key {error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise CameraError(f"{path}: {what}") from error
@@ -107,8 +109,8 @@ def _camera(
     if not np.allclose(k, [[fx, skew, cx], [0, fy, cy], [0, 0, 1]], rtol=0, atol=1e-9):
         raise CameraError("camera_matrix: must be fx 0 cx, 0 fy cy, 0 0 1, row by row")
     width, height = size
-    if width % 1 or height % 1:
-        raise CameraError(f"image size {width:g}x{height:g}: must be whole pixels")
+    if width % 1 or height % 1 or max(size) > _MOST_PX:
+        raise CameraError(f"image size {width:g}x{height:g}: must be whole pixels, {_MOST_PX} at most")
     coefficients = tuple(_numbers(distortion, "distortion_coefficients"))
     return Camera(int(width), int(height), fx, fy, cx, cy, model, coefficients, name, mask)
 

@@ -1,11 +1,13 @@
 """The console script ``nadir``: each installed package adds its own verbs. They import what they need as they run, so
 that `nadir localize` starts without what only the others use; a verb's default ``extra`` names whose packages it takes.
 
-Exit codes: 0 done; 1 done, but not all is well (an image could not be read, a campaign has a wrong fix); 2 not done
-(wrong usage, a file that is missing or damaged); 130 interrupted. JSON goes to stdout, text for people to stderr.
+Exit codes: 0 done; 1 done, but not all is well (an image could not be read or is no frame of the camera, the pack is
+damaged in memory, a campaign has a wrong fix); 2 not done (wrong usage, a file that is missing or damaged); 130
+interrupted. JSON goes to stdout, text for people to stderr.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,13 +26,15 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name, or a degree sign, that the terminal has no letters for
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = Parser(prog="nadir", description="Tells a satellite where it is from one picture of the Earth.")
     subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=Parser)
     unavailable = {}
     for entry in plugins.verbs():
         try:
             add_verb = entry.load()
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             unavailable[entry.name] = _missing(error, "ground")
         else:
             add_verb(subparsers)
@@ -40,8 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     arguments = parser.parse_args(arguments_given)
     try:
-        return int(arguments.run(arguments) or 0)
-    except ModuleNotFoundError as error:
+        code = int(arguments.run(arguments) or 0)
+        print(end="", flush=True)  # what cannot be written is told here, not lost at exit
+        return code
+    except ImportError as error:
         print(f"nadir: {_missing(error, getattr(arguments, 'extra', 'ground'))}", file=sys.stderr)
         return 2
     except NadirError as error:
@@ -52,15 +58,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone (| head): nothing to say, and no second complaint at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return 1
     except OSError as error:
-        print(f"nadir: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"nadir: {where}{error.strerror or error}", file=sys.stderr)
+        try:
+            print(end="", flush=True)
+        except OSError:
+            _leave_output()
         return 2
 
 
-def _missing(error: ModuleNotFoundError, extra: str) -> str:
-    return f"needs the package {error.name!r}: pip install '.[{extra}]' in nadir's checkout"
+def _leave_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _missing(error: ImportError, extra: str) -> str:
+    absent = isinstance(error, ModuleNotFoundError)
+    needs = f"needs the package {error.name!r}" if absent else f"cannot import what it needs ({error})"
+    return f"{needs}: pip install '.[{extra}]' in nadir's checkout"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onboard.arguments import number
 from onboard.cli_runtime import (
+    UNWELL,
     Progress,
     add_altitude_option,
     add_mount_option,
@@ -32,7 +33,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     add_altitude_option(parser)
     add_mount_option(parser)
     parser.add_argument(
-        "--off-nadir-deg", type=number(-360, 360), metavar="T", help="tilt of the camera (default: the mission's)"
+        "--off-nadir-deg", type=number(0, 90), metavar="T", help="tilt of the camera (default: the mission's)"
     )
     parser.add_argument(
         "--off-nadir-direction-deg", type=number(-360, 360), metavar="D",
@@ -40,9 +41,9 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--off-nadir-sigma-deg",
-        type=number(-360, 360),
+        type=number(0.001, 5),
         metavar="S",
-        help="1-sigma of the tilt (default: the mission's pointing)",
+        help="1-sigma of the tilt, 5 at most (default: the mission's pointing)",
     )
     parser.add_argument(
         "--near", type=float, nargs=3, metavar=("LAT", "LON", "KM"),
@@ -55,11 +56,9 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _require_tilt(arguments: argparse.Namespace) -> None:
-    off, sigma = arguments.off_nadir_deg, arguments.off_nadir_sigma_deg
-    if off is None and (arguments.off_nadir_direction_deg is not None or sigma is not None):
+    described = arguments.off_nadir_direction_deg is not None or arguments.off_nadir_sigma_deg is not None
+    if arguments.off_nadir_deg is None and described:
         raise UsageError("--off-nadir-direction-deg and --off-nadir-sigma-deg describe a tilt: add --off-nadir-deg")
-    if (off is not None and not 0 <= off < 90) or (sigma is not None and sigma <= 0):
-        raise UsageError("--off-nadir-deg must be 0 to 90, --off-nadir-sigma-deg above 0")
 
 
 def _vertical(arguments: argparse.Namespace, pointing_sigma_deg: float) -> Vertical | None:
@@ -80,7 +79,7 @@ def _prior(near: list[float] | None) -> Prior | None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 1 if an image could not be read."""
+    """Exit code 1 if a status is of UNWELL."""
     if arguments.mosaic and not arguments.explain:
         raise UsageError("--mosaic draws the map of an explanation: add --explain DIR")
     _require_tilt(arguments)
@@ -89,15 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
     localizer = open_localizer(arguments)
     altitude_m = told_altitude_m(arguments.altitude_km, localizer.mission)
     vertical = _vertical(arguments, localizer.mission.pointing_sigma_deg)
-    page = _page(arguments, localizer) if arguments.explain else None
-    unread = False
+    page = _page(arguments, paths, localizer) if arguments.explain else None
+    unwell = False
     progress = Progress(len(paths))
     for place, path in enumerate(paths):
         progress.show(place)
         try:
             frame = read_image(path)
         except ImageError as error:
-            unread = True
             fix = no_fix(Status.BAD_FRAME, str(error).removeprefix(f"{path}: "))
         else:
             evidence = localizer.examine(
@@ -108,20 +106,21 @@ def run(arguments: argparse.Namespace) -> int:
             if page is not None:
                 page.write(path, frame, evidence)
         progress.clear()
+        unwell = unwell or fix.status in UNWELL
         print(json.dumps(as_json(path, fix)) if arguments.json else as_text(path, fix), flush=True)
-    return 1 if unread else 0
+    return 1 if unwell else 0
 
 
-def _page(arguments: argparse.Namespace, localizer: Localizer) -> Page:
+def _page(arguments: argparse.Namespace, paths: list[str], localizer: Localizer) -> Page:
     if arguments.mosaic is None:
-        return Page(arguments.explain, localizer, None)
+        return Page(arguments.explain, paths, localizer, None)
     mosaic, local_map = service("mosaic")(arguments.mosaic), service("local_map")
 
     def read(centre_deg: tuple[float, float], gsd_m: float, half_width: int, half_height: int) -> Picture | None:
         around = local_map(mosaic, centre_deg, gsd_m, half_width, half_height)
         return None if around is None else around.rgb
 
-    return Page(arguments.explain, localizer, read)
+    return Page(arguments.explain, paths, localizer, read)
 
 
 def as_json(path: str, fix: Fix) -> dict[str, object]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from onboard.acceptance import UNCALIBRATED, Acceptance
 from onboard.describer import describer_of
 from onboard.orientation import orientation_of
-from onboard.pack import default_pack, open_pack, read_manifest
+from onboard.pack import default_pack, open_pack
 
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
@@ -21,11 +21,11 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 
 
 def info(arguments: argparse.Namespace) -> int:
-    path = arguments.pack or default_pack()
-    manifest = read_manifest(path)
+    pack = open_pack(arguments.pack or default_pack())
+    path, manifest = pack.path, pack.manifest
     acceptance = Acceptance.from_plain(manifest.get("recognition", {}))
     print(f"{path}\nformat {manifest['format']}, {manifest.get('built_with')}, seed {manifest.get('seed')}")
-    print((path / "mission.yaml").read_text(encoding="utf-8"), end="")
+    print(pack.file("mission.yaml").decode(), end="")
     least = f"a fix takes {acceptance.least_score:.1f} of them recognised (a quarter each in a line)"
     print(f"landmarks {manifest.get('landmarks')}, {UNCALIBRATED if acceptance.nothing else least}")
     print(f"of the mirrored views 50, 90, 99, 100 % showed at most {manifest.get('wrong_recognition')}")

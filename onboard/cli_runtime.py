@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from onboard.arguments import number
 from onboard.camera_files import load_camera
-from onboard.fix import Fix
+from onboard.fix import Fix, Status
 from onboard.geodesy import latlon_text
 from onboard.localizer import Localizer
 from onboard.mission import Mission
@@ -17,6 +17,10 @@ from onboard.pack import default_pack
 # Who names an altitude knows the scale to about this share: orbits are published to a few kilometres, but the focal
 # length of a camera that was never calibrated is good to some hundredths, and tells from the altitude by nothing else.
 ALTITUDE_SIGMA = 0.03
+
+# How a frame ends for a cause that is not what it shows: a file that cannot be read, another camera's picture, damaged
+# memory, a fault of the program. Any such frame makes the exit code 1.
+UNWELL = (Status.BAD_FRAME, Status.PACK_CORRUPT)
 
 
 def add_runtime_options(parser: argparse.ArgumentParser) -> None:

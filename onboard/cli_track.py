@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.arguments import output_file
 from onboard.cli_runtime import (
+    UNWELL,
     Progress,
     add_altitude_option,
     add_mount_option,
@@ -20,7 +21,7 @@ from onboard.cli_runtime import (
     told_altitude_m,
 )
 from onboard.errors import ImageError
-from onboard.fix import Status
+from onboard.fix import Fix, Status
 from onboard.frame_list import COLUMNS, TimedImage, read_frame_list
 from onboard.images import read_image
 from onboard.orbit_state import OrbitState
@@ -45,7 +46,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 1 if an image could not be read."""
+    """Exit code 1 if a frame's own status is of UNWELL."""
     images = read_frame_list(arguments.list)
     localizer = open_localizer(arguments)
     altitude_m = told_altitude_m(arguments.altitude_km, localizer.mission)
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.map:
         names = [image.path.name for image in images]
         draw_pass(arguments.map, localizer.catalogue, localizer.mission.latitude_band_deg, names, states)
-    return 1 if unread else 0
+    return 1 if any(_alone(state) in UNWELL for state in states) else 0
 
 
 def as_json(image: TimedImage, state: OrbitState, reason: str) -> dict[str, object]:
@@ -82,12 +83,26 @@ def as_json(image: TimedImage, state: OrbitState, reason: str) -> dict[str, obje
         **estimates_json(state),
         "mount_heading_deg": round(state.mount_heading_deg, 1) if state else None,
         "false_track_probability": state.false_track_probability if state else None,
-        "frame_status": (Status.BAD_FRAME if state.fix is None else state.fix.status).value,
+        "frame_status": _alone(state).value,
+        "frame_fix": _fix_json(state.fix) if state.fix else None,
         "reason": reason or None,
     }
 
 
+def _fix_json(fix: Fix) -> dict[str, float | None]:
+    return {**estimates_json(fix), "false_fix_probability": fix.false_fix_probability}
+
+
 def as_text(image: TimedImage, state: OrbitState, reason: str) -> str:
-    if not state:
-        return f"{image.path}: {state.status.value}: {reason}"
-    return f"{image.path}: {state.status.value}: {estimates_text(state)}: {reason}"
+    if state:
+        told = f"{estimates_text(state)}: {reason}"
+    elif state.fix:  # no orbit yet, but the frame's own fix is known
+        told = f"{reason}: {estimates_text(state.fix)}"
+    else:
+        told = reason
+    return f"{image.path}: {state.status.value}: {told}"
+
+
+def _alone(state: OrbitState) -> Status:
+    """How the frame ended by itself; a file that cannot be read is no frame."""
+    return Status.BAD_FRAME if state.fix is None else state.fix.status

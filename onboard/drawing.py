@@ -14,12 +14,12 @@ _FONT = cv2.FontFace("sans")  # type: ignore[attr-defined]
 
 def write(picture: Picture, text: str, at: tuple[int, int], size: int, colour: Colour = INK, weight: int = 400) -> None:
     """Draw a line of text with its baseline's left end at ``at``."""
-    cv2.putText(picture, text, at, colour, _FONT, size, weight)  # type: ignore[call-overload]
+    cv2.putText(picture, _drawable(text), at, colour, _FONT, size, weight)  # type: ignore[call-overload]
 
 
 def width_of(text: str, size: int, weight: int = 400) -> int:
     """Pixels a line of text takes."""
-    return int(cv2.getTextSize((1 << 15, 1 << 10), text, (0, 0), _FONT, size, weight)[2])  # type: ignore[call-overload]
+    return int(cv2.getTextSize((1 << 15, 1 << 10), _drawable(text), (0, 0), _FONT, size, weight)[2])  # type: ignore[call-overload]
 
 
 def write_beside(
@@ -29,3 +29,8 @@ def write_beside(
     (x, y), wide = at, width_of(text, size, weight)
     left = x + away if x + away + wide + 3 < picture.shape[1] else x - away - wide
     write(picture, text, (left, y + size // 3), size, colour, weight)
+
+
+def _drawable(text: str) -> str:
+    """Text with a question mark for what is no character: of file names that are not UTF-8, on which OpenCV crashes."""
+    return text.encode("utf-8", "replace").decode()

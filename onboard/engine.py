@@ -106,7 +106,8 @@ def compute_capability(cuda: Any) -> str:
 def open_engine(onnx_sha256: str, places: Iterable[Path]) -> tuple[EngineNetwork | None, tuple[str, ...]]:
     """The first engine that belongs to the network, this device and this TensorRT, or None; and why each one before it
     was refused. places: engine files, or folders of them, taken by name. An engine is never built here."""
-    refused: list[str] = []
+    places = tuple(places)
+    refused = [f"{place}: no such file or folder" for place in places if not place.exists()]
     files = ([place] if place.is_file() else sorted(place.glob(f"*{SUFFIX}")) for place in places)
     for path in itertools.chain.from_iterable(files):
         try:

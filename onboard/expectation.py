@@ -18,7 +18,7 @@ from onboard.ground_plane import GroundPlane
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.voting import Candidate
 
-_STEP_M = 30e3  # between looks: verification reaches a little farther than this around a candidate
+_STEP_PX = 32  # between looks: verification reaches a little farther than this around a candidate (REACH_PX)
 _SIGMAS = 3.0
 _MOST_LOOKS = 25  # beyond, the prediction is too vague to be looked at piece by piece
 _DECOYS, _DECOYS_LATER = 16, 4  # a frame, until there are enough, and afterwards
@@ -70,7 +70,7 @@ class Expectation:
         """
         if sighting.view is None or sighting.known is None or self._chance is None:
             return None
-        candidates = looks(position_ecef_m, covariance_m2, heading_deg)
+        candidates = looks(position_ecef_m, covariance_m2, heading_deg, _STEP_PX * sighting.view.gsd_m)
         if not candidates:
             return None
         candidates = [_aimed(candidate, sighting.known.plane) for candidate in candidates]
@@ -87,17 +87,17 @@ def _aimed(over: Candidate, plane: GroundPlane) -> Candidate:
     return _candidate(unit, heading_deg)
 
 
-def looks(position_ecef_m: Array, covariance_m2: Array, heading_deg: float) -> list[Candidate]:
-    """Nadir points and headings that cover the horizontal ellipse of a predicted position; none when it is too large
-    for that."""
+def looks(position_ecef_m: Array, covariance_m2: Array, heading_deg: float, step_m: float) -> list[Candidate]:
+    """Nadir points and headings that cover the horizontal ellipse of a predicted position, ``step_m`` apart; none when
+    it is too large for that."""
     up = position_ecef_m / np.linalg.norm(position_ecef_m)
     level = ecef_from_ned(*latlon_from_unit(up))[:, :2]
     variance, axes = np.linalg.eigh(level.T @ covariance_m2 @ level)
     reach = _SIGMAS * np.sqrt(np.maximum(variance, 0.0))
-    counts = np.ceil(np.maximum(reach - _STEP_M / 2, 0) / _STEP_M).astype(int)
+    counts = np.ceil(np.maximum(reach - step_m / 2, 0) / step_m).astype(int)
     if np.prod(2 * counts + 1) > _MOST_LOOKS:
         return []
-    first, second = (np.arange(-count, count + 1) * _STEP_M for count in counts)
+    first, second = (np.arange(-count, count + 1) * step_m for count in counts)
     offsets = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2) @ (level @ axes).T
     places = up + offsets / EARTH_RADIUS_M
     places /= np.linalg.norm(places, axis=1)[:, None]

@@ -1,7 +1,7 @@
 """One page a frame, as a PNG with its JSON beside it: what a person needs when there is no fix, and when there is."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.drawing import BAD, FAINT, GOOD, INK, PAPER, Picture, width_of, write
+from onboard.errors import UsageError
 from onboard.evidence import Evidence
 from onboard.explain import Explanation, Place, explain, to_plain
 from onboard.explain_drawing import Grid, frame_panel, map_panel, numbered, turned_map, world_panel
@@ -29,12 +30,19 @@ _LISTED = 8  # places in the table
 
 
 class Page:
-    """Writes explanations into a folder: NAME.png and NAME.json, each whole or not at all.
+    """Writes explanations into a folder: NAME.explain.png and NAME.explain.json, each whole or not at all.
 
-    map_reader: renders the map beside the frame; without one its landmarks alone are drawn.
+    images: the files to be explained; raises UsageError where the folder holds one of them, so that no picture is
+    written over and no page taken for a picture; map_reader: renders the map beside the frame; without one its
+    landmarks alone are drawn.
     """
 
-    def __init__(self, folder: Path, localizer: Localizer, map_reader: MapReader | None) -> None:
+    def __init__(self, folder: Path, images: Iterable[str], localizer: Localizer, map_reader: MapReader | None) -> None:
+        held = [image for image in images if image != "-" and folder.resolve() in _homes(Path(image))]
+        if held:
+            raise UsageError(
+                f"{folder}: holds pictures to explain ({Path(held[0]).name}); name another folder for the pages"
+            )
         self._folder, self._localizer, self._map_reader = folder, localizer, map_reader
         self._names: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +52,7 @@ class Page:
         explanation = explain(self._localizer, evidence)
         name = self._name(image)
         page = self._drawn(image, frame, evidence, explanation)
-        path = self._folder / f"{name}.png"
+        path = self._folder / f"{name}.explain.png"
         write_whole(path, cv2.imencode(".png", page[:, :, ::-1])[1].tobytes())
         plain = {"image": image, **to_plain(explanation, self._localizer, evidence)}
         write_whole(path.with_suffix(".json"), json.dumps(plain, indent=1))
@@ -117,6 +125,11 @@ class Page:
         half = int(np.hypot(rows, columns) / 2 + np.hypot(*(np.array([columns, rows]) / 2 - grid.centre_px))) + 2
         rgb = self._map_reader((best.lat_deg, best.lon_deg), rectified.gsd_m, half, half)
         return None if rgb is None else turned_map(rgb, best.heading_deg, grid)
+
+
+def _homes(image: Path) -> tuple[Path, Path]:
+    """The folders that hold a file: by its name, and by what a link of that name leads to."""
+    return image.parent.resolve(), image.resolve().parent
 
 
 def _nothing(like: Picture) -> tuple[Picture, str]:

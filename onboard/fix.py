@@ -104,9 +104,10 @@ class Fix:
         """The chance, at most, that the nadir point is off by more than ``radius_m``: that another place was taken for
         this one, or that the error of the right one, of ``sigma_m`` along its worst direction, is so large (Rayleigh).
         What an alert limit is held against; NaN without a fix."""
-        return (
-            min(1.0, self.false_fix_probability + math.exp(-0.5 * (radius_m / self.sigma_m) ** 2)) if self else np.nan
-        )
+        if not self:
+            return np.nan
+        sigmas = abs(radius_m) / self.sigma_m
+        return min(1.0, self.false_fix_probability + math.exp(-0.5 * sigmas * sigmas))
 
 
 def no_fix(

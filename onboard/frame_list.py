@@ -26,15 +26,16 @@ def read_frame_list(table: Path) -> list[TimedImage]:
     table = table / TABLE if table.is_dir() else table
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ImageError(f"{table}: cannot be read as a list of pictures ({error})") from error
     if not rows:
         raise ImageError(f"{table}: lists no picture; it needs the columns {', '.join(COLUMNS)} and a line a picture")
-    if missing := [name for name in COLUMNS if name not in rows[0]]:
+    if missing := [name for name in COLUMNS if name not in rows[0][1]]:
         raise ImageError(f"{table}: has no column {', '.join(missing)}; its first line must name {', '.join(COLUMNS)}")
     images: dict[int, TimedImage] = {}
-    for line, row in enumerate(rows, 2):
+    for line, row in rows:
         name, stamp = (row[column] or "" for column in COLUMNS)
         if not name:
             raise ImageError(f"{table}, line {line}: names no file")

@@ -15,6 +15,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """An RGB uint8 frame (H, W, 3); ``-`` reads standard input. Raises ImageError."""
+    if str(path) == "-" and sys.stdin is None:
+        raise ImageError("-: standard input is closed")
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except OSError as error:

@@ -48,6 +48,11 @@ def _scaled(camera: Camera, width: int, height: int) -> Camera:
     return camera.scaled_to(width, height)
 
 
+def forget_sizes() -> None:
+    """Let go of the cameras kept for the sizes of frames."""
+    _scaled.cache_clear()
+
+
 def as_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The frame as H×W×3."""
     return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB)

@@ -16,6 +16,8 @@ from onboard.pose import PoseKnowledge, matrix_from_quat
 # Attitude and place together give the vertical; where they leave it more open than this, the mission's is taken.
 _VERTICAL_SIGMA_RAD = np.radians(1.0)
 _ALTITUDE_M = 50e3, 1e8  # what can be a satellite's
+# Known better than the least, nothing is; known worse than the most, a pointing is none to lay a frame out for.
+_LEAST_SIGMA_M, _SIGMA_RAD = 1.0, (1e-6, float(np.radians(5.0)))
 
 
 def knowledge_of(
@@ -33,20 +35,20 @@ def knowledge_of(
         value, sigma = _numbers("altitude_m", altitude_m, 2, "metres and their 1-sigma, as in (405e3, 12e3)")
         low, high = _ALTITUDE_M
         _require(low <= value <= high, f"altitude_m is {value:g} m: give {low / 1e3:g} to {high / 1e3:g} km, in metres")
-        _positive("sigma of altitude_m", sigma)
+        _sigma("sigma of altitude_m", sigma, _LEAST_SIGMA_M)
     if attitude is not None:
         _kind("attitude", attitude, Attitude)
         _direction("attitude.quat_ecef_from_cam_wxyz", attitude.quat_ecef_from_cam_wxyz, 4)
-        _positive("attitude.sigma_rad", attitude.sigma_rad)
+        _sigma("attitude.sigma_rad", attitude.sigma_rad, *_SIGMA_RAD)
     if vertical is not None:
         _kind("vertical", vertical, Vertical)
         _direction("vertical.down_cam", vertical.down_cam, 3)
-        _positive("vertical.sigma_rad", vertical.sigma_rad)
+        _sigma("vertical.sigma_rad", vertical.sigma_rad, *_SIGMA_RAD)
     if prior is not None:
         _kind("prior", prior, Prior)
         lat, _ = _numbers("place of prior", (prior.lat_deg, prior.lon_deg), 2, "degrees")
         _require(abs(lat) <= 90, f"prior.lat_deg is {lat:g}: give -90 to 90 degrees")
-        _positive("prior.sigma_m", prior.sigma_m)
+        _sigma("prior.sigma_m", prior.sigma_m, _LEAST_SIGMA_M)
     headings = None
     if mount_heading_deg is not None:
         (mount,) = _numbers("mount_heading_deg", [mount_heading_deg], 1, "degrees")
@@ -81,9 +83,10 @@ def _direction(name: str, told: Any, count: int) -> None:
     _require(1e-6 < largest < 1e6, f"{name} is {_short(told)}: give a unit vector")
 
 
-def _positive(name: str, told: Any) -> None:
+def _sigma(name: str, told: Any, least: float, most: float = np.inf) -> None:
     (value,) = _numbers(name, [told], 1, "a number")
-    _require(value > 0, f"{name} is {value:g}: give more than 0")
+    _require(value >= least, f"{name} is {value:g}: give {least:g} or more")
+    _require(value <= most, f"{name} is {value:g}: give {most:.3g} or less, or leave out what is known no better")
 
 
 def _numbers(name: str, told: Any, count: int, wanted: str) -> list[float]:

@@ -12,6 +12,7 @@ from onboard.camera import Camera
 from onboard.camera_files import Named, load_camera
 from onboard.errors import MissionError
 from onboard.fix import Vertical
+from onboard.geodesy import EARTH_RADIUS_M
 from onboard.ground_plane import MAX_INCIDENCE_DEG, Direction, GroundPlane
 from onboard.omm import load_omm, omm_fields
 from onboard.strict_yaml import Section, number, span, text
@@ -19,14 +20,23 @@ from onboard.strict_yaml import Section, number, span, text
 
 @dataclass(frozen=True)
 class Orbit:
-    """What is known of the orbit: ranges of altitude (above the ellipsoid) and inclination, within which the runtime
-    searches; and, where they are known, mean elements to fly in simulation: the two lines of a TLE, or the keywords and
-    values of an OMM."""
+    """What is known of the orbit: ranges of altitude (above the ellipsoid; it stays there from perigee to apogee) and
+    inclination, within which the runtime searches; and, where they are known, mean elements to fly in simulation: the
+    two lines of a TLE, or the keywords and values of an OMM."""
 
     altitude_m: tuple[float, float]
     inclination_deg: tuple[float, float]
     tle: tuple[str, str] | None = None
     omm: Mapping[str, str] | None = None
+
+    @property
+    def eccentricity(self) -> float:
+        """The largest that is allowed for: of an ellipse from the lowest altitude to the highest, or the elements'."""
+        low, high = self.altitude_m
+        between = (high - low) / (2 * EARTH_RADIUS_M + low + high)
+        if self.tle:
+            return max(between, _tle_eccentricity(self.tle))
+        return max(between, _omm_eccentricity(self.omm)) if self.omm else between
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ def load_mission(path: str | Path, named: Named | None = None) -> Mission:
         camera=load_camera(named(top.take("camera", text)), named),
         orbit=_orbit(top.section("orbit"), named),
         latitude_band_deg=top.take("latitude_band_deg", span(-90, 90)),
-        pointing_sigma_deg=top.take("pointing_sigma_deg", number(0.001, 30), 1.0),
+        pointing_sigma_deg=top.take("pointing_sigma_deg", number(0.001, 5), 1.0),
         off_nadir_deg=top.take("off_nadir_deg", number(0, 90), 0.0),
         off_nadir_direction_deg=top.take("off_nadir_direction_deg", number(-360, 360), 0.0),
         gsd_m=top.take("gsd_m", number(1, 50_000)),
@@ -107,14 +117,21 @@ def _omm(named: Named) -> Callable[[Any], dict[str, str]]:
     """A converter of a file's name, or of the keywords and values themselves (as a pack's copy has them)."""
 
     def convert(value: Any) -> dict[str, str]:
-        if not isinstance(value, str):
-            return omm_fields(value)
         try:
-            return load_omm(named(value))
+            fields = load_omm(named(value)) if isinstance(value, str) else omm_fields(value)
         except OSError as error:
             raise ValueError(f"{error.filename}: {error.strerror}") from error
+        _omm_eccentricity(fields)
+        return fields
 
     return convert
+
+
+def _omm_eccentricity(fields: Mapping[str, str]) -> float:
+    try:
+        return number(0, 1)(float(fields["ECCENTRICITY"]))
+    except ValueError as error:
+        raise ValueError(f"ECCENTRICITY {fields['ECCENTRICITY']!r} is none: give 0 to 1") from error
 
 
 def _tle(value: Any) -> tuple[str, str]:
@@ -122,7 +139,16 @@ def _tle(value: Any) -> tuple[str, str]:
         raise ValueError("must be a list of the two TLE lines")
     if not (value[0].startswith("1 ") and value[1].startswith("2 ") and min(map(len, value)) >= 68):
         raise ValueError("the two lines must start with '1 ' and '2 ' and have 69 characters")
-    return value[0], value[1]
+    lines = value[0], value[1]
+    _tle_eccentricity(lines)
+    return lines
+
+
+def _tle_eccentricity(lines: tuple[str, str]) -> float:
+    digits = lines[1][26:33].replace(" ", "0")
+    if not digits.isdecimal():
+        raise ValueError(f"columns 27 to 33 of the second line must be the eccentricity's digits, not {digits!r}")
+    return float(f"0.{digits}")
 
 
 def _budget(section: Section) -> dict[str, float]:

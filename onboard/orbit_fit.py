@@ -17,7 +17,7 @@ from onboard.orbit_motion import (
 )
 
 # 1-sigma of the eccentricity vector of a working low orbit, J2's own short-period part (1e-3) included.
-ECCENTRICITY_SIGMA = 2e-3
+_NEAR_CIRCULAR = 2e-3
 PRIORS = 4  # residuals of what is known of any orbit without a measurement
 LEAN = slice(6, 8)  # of a covariance (8, 8)
 _ITERATIONS = 8
@@ -65,24 +65,31 @@ class OrbitEstimate:
     covariance: Array
 
 
+def eccentricity_sigma(largest: float) -> float:
+    """1-sigma of either component of an eccentricity vector that may be as long as ``largest``: of one that is, in any
+    direction, but no less than near-circular orbits have."""
+    return float(max(_NEAR_CIRCULAR, largest / np.sqrt(2)))
+
+
 def fit_orbit(
     start: OrbitEstimate,
     measurements: Sequence[Measurement],
     radius_m: tuple[float, float],
     inclination_rad: tuple[float, float],
+    eccentricity: float,
     track_rad: tuple[float, float] | None = None,
 ) -> tuple[OrbitEstimate, float] | None:
     """The orbit through ``measurements``, at their last moment, and the weighted sum of its squared residuals; None
     when the iteration does not settle.
 
     start: a rough state at the last moment (its covariance is not used). radius_m: distance from the Earth's centre
-    at that moment and its sigma; inclination_rad, track_rad: and theirs, the latter as in `prior_residuals`, which say
-    what is known of the orbit beside the measurements. Gauss-Newton.
+    at that moment and its sigma; inclination_rad, track_rad: and theirs; eccentricity: its sigma; as `prior_residuals`
+    takes them, which say what is known of the orbit beside the measurements. Gauss-Newton.
     """
     last_s = max(measurement.time_s for measurement in measurements)
     state, lean = propagate(start.state, last_s - start.time_s), start.lean
     for _ in range(_ITERATIONS):
-        known, by_state = prior_residuals(state, radius_m, inclination_rad, track_rad)
+        known, by_state = prior_residuals(state, radius_m, inclination_rad, eccentricity, track_rad)
         normal, gradient = np.eye(8), np.zeros(8)  # of the lean nothing is known but its sigma
         normal[:6, :6] = by_state.T @ by_state
         gradient[:6], gradient[LEAN] = -by_state.T @ known, -lean
@@ -123,12 +130,13 @@ def prior_residuals(
     state: Array,
     radius_m: tuple[float, float],
     inclination_rad: tuple[float, float],
+    eccentricity: float,
     track_rad: tuple[float, float] | None = None,
 ) -> tuple[Array, Array]:
     """Residuals (PRIORS,) in sigmas, and their derivatives (PRIORS, 6), of a state (6,) that should be nearly on a
     circle of a radius (value and sigma): its radius, its radial speed, which should be zero, and its speed along the
-    track, which should be a circle's, to ECCENTRICITY_SIGMA each; and of its inclination (value and sigma). One more
-    where the azimuth of its inertial velocity is known (track_rad, value and sigma).
+    track, which should be a circle's, to the `eccentricity_sigma` each; and of its inclination (value and sigma). One
+    more where the azimuth of its inertial velocity is known (track_rad, value and sigma).
     """
     position = state[:3]
     velocity = inertial_velocity(position, state[3:])
@@ -140,7 +148,7 @@ def prior_residuals(
     cosine = float(momentum[2] / moment)
     sine = max(float(np.sqrt(1 - min(1.0, cosine**2))), _LEAST_SINE)
     # In parts of the circular speed, e·sin(anomaly) is the radial speed, e·cos(anomaly) the excess along the track.
-    sigma = ECCENTRICITY_SIGMA * circular
+    sigma = eccentricity * circular
     residual = np.array(
         [
             (radius - radius_m[0]) / radius_m[1],

@@ -8,7 +8,8 @@ import numpy as np
 from onboard.geodesy import Array, ecef_from_geodetic, ecef_from_ned, geodetic_from_ecef, latlon_from_unit
 from onboard.ground_plane import level_from_cam
 from onboard.hypothesis import Hypothesis
-from onboard.orbit_fit import PRIORS, Measurement, OrbitEstimate, circular_start, fit_orbit
+from onboard.mission import Orbit
+from onboard.orbit_fit import PRIORS, Measurement, OrbitEstimate, circular_start, eccentricity_sigma, fit_orbit
 from onboard.orbit_places import Place
 from onboard.orbit_vote import Track
 from onboard.pose import PoseKnowledge
@@ -66,17 +67,17 @@ def seen_anew(measurement: Measurement, elapsed_s: float) -> Measurement:
     return replace(measurement, covariance=measurement.covariance * max(1.0, _ANEW_S / elapsed_s))
 
 
-def orbit_through(track: Track, known: PoseKnowledge, inclination_deg: tuple[float, float]) -> OrbitEstimate | None:
+def orbit_through(track: Track, known: PoseKnowledge, orbit: Orbit) -> OrbitEstimate | None:
     """The orbit that the members of a track lie on, at the last one's moment; None when they do not.
 
-    known: what every frame was told; inclination_deg: the range that the mission names.
+    known: what every frame was told; orbit: what the mission tells of it.
     """
     last = track.members[-1][1]
-    return _orbit_along(np.cross(track.normal, last.unit), track.members, known, inclination_deg)
+    return _orbit_along(np.cross(track.normal, last.unit), track.members, known, orbit)
 
 
 def orbit_of_one(
-    time_s: float, place: Place, mount_deg: float, known: PoseKnowledge, inclination_deg: tuple[float, float]
+    time_s: float, place: Place, mount_deg: float, known: PoseKnowledge, orbit: Orbit
 ) -> OrbitEstimate | None:
     """The orbit of a satellite at one place whose camera is mounted so along the track, `MOUNT_SIGMA_DEG` give or take;
     None where that and the inclination contradict one another. As in `orbit_through`."""
@@ -84,14 +85,14 @@ def orbit_of_one(
     lat, lon = latlon_from_unit(place.unit)
     way = ecef_from_ned(float(lat), float(lon))[:, :2] @ (np.cos(track_rad), np.sin(track_rad))
     towards = float(track_rad), float(np.radians(MOUNT_SIGMA_DEG))
-    return _orbit_along(way, ((time_s, place),), known, inclination_deg, towards)
+    return _orbit_along(way, ((time_s, place),), known, orbit, towards)
 
 
 def _orbit_along(
     way: Array,
     members: Sequence[tuple[float, Place]],
     known: PoseKnowledge,
-    inclination_deg: tuple[float, float],
+    orbit: Orbit,
     track_rad: tuple[float, float] | None = None,
 ) -> OrbitEstimate | None:
     """The orbit of places in order of time, the last of which is passed in a direction (3,) of the inertial axes of its
@@ -104,7 +105,8 @@ def _orbit_along(
     measurements = [measurement_of(place.hypothesis, known, moment) for moment, place in members]
     radius = float(np.linalg.norm(position)), float(np.hypot(known.altitude_sigma_m, _ALTITUDE_SWING_M))
     start = circular_start(time_s, position, way)
-    fitted = fit_orbit(start, measurements, radius, _inclination_rad(inclination_deg), track_rad)
+    inclination, eccentricity = _inclination_rad(orbit.inclination_deg), eccentricity_sigma(orbit.eccentricity)
+    fitted = fit_orbit(start, measurements, radius, inclination, eccentricity, track_rad)
     if fitted is None:
         return None
     estimate, cost = fitted

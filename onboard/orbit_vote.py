@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from onboard.acceptance import Acceptance
 from onboard.geodesy import EARTH_RADIUS_M, Array
 from onboard.hypothesis import Hypothesis
-from onboard.orbit_fit import ECCENTRICITY_SIGMA
+from onboard.mission import Orbit
+from onboard.orbit_fit import eccentricity_sigma
 from onboard.orbit_motion import EARTH_GM_M3_S2, turned_with_earth
 from onboard.orbit_places import FramePlaces, Place, turn_deg
 
@@ -54,28 +55,28 @@ def map_area_rad2(unit: NDArray[np.float32]) -> float:
 
 
 class OrbitVote:
-    """Votes over one map. area_rad2: see `map_area_rad2`; inclination_deg: the range that orbits may have."""
+    """Votes over one map. area_rad2: see `map_area_rad2`; orbit: what orbits may be."""
 
-    def __init__(self, area_rad2: float, inclination_deg: tuple[float, float], acceptance: Acceptance) -> None:
-        self._area_rad2, self._inclination = area_rad2 / _CROWDING, np.radians(inclination_deg)
-        self._acceptance = acceptance
+    def __init__(self, area_rad2: float, orbit: Orbit, acceptance: Acceptance) -> None:
+        self._area_rad2, self._inclination = area_rad2 / _CROWDING, np.radians(orbit.inclination_deg)
+        self._eccentricity, self._acceptance = eccentricity_sigma(orbit.eccentricity), acceptance
 
     def share_of_map(self, area_rad2: float) -> float:
         """The chance that a wrong place lies in an area, with the camera's heading right to HEADING_GATE_DEG."""
         return min(1.0, area_rad2 / self._area_rad2) * 2 * HEADING_GATE_DEG / 360
 
     def best_track(
-        self, newest: FramePlaces, earlier: Sequence[FramePlaces], altitude_m: tuple[float, float], frames: int = 0
+        self, newest: FramePlaces, earlier: Sequence[FramePlaces], altitude_m: tuple[float, float], frames: int
     ) -> Track | None:
         """The least likely agreement by chance between places of the newest frame and of earlier ones; None when there
         is none at all. Whether to believe it is for `Track.chance` to say. frames: from how many, the newest among
-        them, these were chosen for their places; 0: they are all."""
+        them, these were chosen for their places."""
         earlier = [frame for frame in earlier if frame.places and frame.time_s < newest.time_s]
         if not earlier or not newest.places:
             return None
         radius = EARTH_RADIUS_M + altitude_m[0]
         rate = np.sqrt(EARTH_GM_M3_S2 / radius**3)
-        doubt = float(np.hypot(1.5 * altitude_m[1] / radius, 2 * ECCENTRICITY_SIGMA))
+        doubt = float(np.hypot(1.5 * altitude_m[1] / radius, 2 * self._eccentricity))
         table = _Table.of(newest, earlier)
         agreements = [
             self._agreement(place, partner, table, doubt)
@@ -84,7 +85,7 @@ class OrbitVote:
         ]
         # What shares its ground with others is found out for the likeliest only: it takes time.
         agreements.sort(key=lambda agreement: agreement.promise)
-        tracks = [self._weighed(agreement, max(frames, len(earlier) + 1)) for agreement in agreements[:_WEIGHED]]
+        tracks = [self._weighed(agreement, frames) for agreement in agreements[:_WEIGHED]]
         return min(filter(None, tracks), key=lambda track: track.chance, default=None)
 
     def _partners(self, place: Place, table: "_Table", rate: float, doubt: float) -> NDArray[np.int64]:

@@ -32,6 +32,7 @@ from onboard.pose import (
     contradiction,
     vagueness,
 )
+from onboard.retake import laid_out_for_itself
 from onboard.reversal import likelier
 from onboard.verification import REACH_PX, Consensus
 
@@ -139,6 +140,10 @@ def recognise(
     measured = settled(scene, expected, recognised)
     if measured is None:
         return Recognition(agreement, whole)
+    laid_out = laid_out_for_itself(scene, everything, measured)
+    if laid_out[0] is not scene:
+        scene, everything, measured = laid_out
+        expected = everything
     off = contradiction(measured.pose, known)
     if sides and off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
         side = likelier(scene, everything, measured)

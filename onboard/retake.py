@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.frame_pose import Scene
+from onboard.frame_pose import Measured, Scene, settled
 from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, geodetic_from_ecef, heading_deg_of, unit_from_latlon
-from onboard.ground_plane import GroundPlane
+from onboard.ground_plane import Direction, GroundPlane
 from onboard.guided import Expected
 from onboard.matches import View
 from onboard.picture import Picture, equalised
@@ -22,16 +22,33 @@ from onboard.placement import Placement
 from onboard.pose import Pose
 from onboard.rectify import picture_of
 
+# A frame is laid out anew for the pose that it gave where that is so far aslant of the one it was laid out for, and so
+# often at most.
+_ASLANT_RAD, _MOST_TIMES = np.radians(3.0), 4
 _MOST_GROUND = 8  # times the picture's own: that of a camera 20 to 45 degrees off nadir is laid out on 1.6 to 2.4
 _NODE_PX = 8  # the way from one picture to the other is followed so finely, and linear between (0.02 pixels)
+
+
+def laid_out_for_itself(scene: Scene, expected: Expected, measured: Measured) -> tuple[Scene, Expected, Measured]:
+    """What was measured in a frame, measured again in the frame laid out for the pose that it gave, until that is the
+    one it is laid out for: landmarks looked for where another pose has them are drawn there, however many there are.
+    expected: all that the frame should show; returned with what it should show as it is laid out then."""
+    for _ in range(_MOST_TIMES):
+        if np.linalg.norm(np.subtract(down_of(measured.pose), scene.view.plane.down_cam)) < _ASLANT_RAD:
+            break
+        anew = retaken(scene, measured.pose)
+        again = settled(*anew, anew[0].recognised(anew[0].under(measured.pose, anew[1]))) if anew else None
+        if anew is None or again is None:
+            break
+        (scene, expected), measured = anew, again
+    return scene, expected, measured
 
 
 def retaken(scene: Scene, pose: Pose) -> tuple[Scene, Expected] | None:
     """The frame as it looks rectified for a pose, and all landmarks that it should show then; None
     where the pose looks too far aslant to be rectified for, or past all that the frame shows."""
     lat, lon, altitude_m = (float(value) for value in geodetic_from_ecef(pose.position_ecef_m))
-    x, y, z = (pose.ecef_from_cam.T @ ecef_from_ned(lat, lon)[:, 2]).tolist()
-    plane = GroundPlane(altitude_m, (x, y, z))
+    plane = GroundPlane(altitude_m, down_of(pose))
     if not plane.usable:
         return None
     view = _laid_out(scene.view, plane)
@@ -41,6 +58,13 @@ def retaken(scene: Scene, pose: Pose) -> tuple[Scene, Expected] | None:
     placement = Placement(*plane.aim(unit_from_latlon(lat, lon), heading_deg))
     reach_m = float(np.abs(view.corners).max())
     return replace(scene, view=view, placement=placement), scene.guide.expected(view, placement, 0j, reach_m)
+
+
+def down_of(pose: Pose) -> Direction:
+    """Geodetic down at a pose in its camera's axes."""
+    lat, lon, _ = geodetic_from_ecef(pose.position_ecef_m)
+    x, y, z = (pose.ecef_from_cam.T @ ecef_from_ned(float(lat), float(lon))[:, 2]).tolist()
+    return x, y, z
 
 
 def _laid_out(view: View, plane: GroundPlane) -> View | None:

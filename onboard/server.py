@@ -1,4 +1,4 @@
-"""The runtime behind a ZeroMQ socket: frames in, fixes out, health on request (messages: onboard/wire.py).
+"""The runtime behind a ZeroMQ socket: frames in, fixes out, health on request (the protocol: docs/hil.md).
 
 One thread talks, one works. The talker alone touches the queue, so that there is nothing to lock: it hands the worker
 one frame at a time and gets the reply back over an in-process socket.
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import zmq
 
 from onboard import wire
+from onboard.camera import Camera
 from onboard.errors import INTERNAL_ERROR, WireError
 from onboard.fix import Fix, Status, no_fix
 from onboard.health import Health
@@ -30,6 +31,9 @@ _WORKER = "inproc://worker"
 
 class FrameLocalizer(Protocol):
     """What is served: `onboard.Localizer`."""
+
+    @property
+    def camera(self) -> Camera: ...
 
     @property
     def localize(self) -> Callable[..., Fix]: ...
@@ -51,6 +55,7 @@ class Server:
     """
 
     def __init__(self, localizer: FrameLocalizer, bind: str, about: Mapping[str, Any]) -> None:
+        _require_port(bind)
         self._localizer, self._about = localizer, about
         self.instance = secrets.token_hex(8)
         self.health = Health()
@@ -61,7 +66,11 @@ class Server:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 1000)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, wire.LARGEST_BYTES)
+        # What senders may put into memory: libzmq cuts off who sends a larger part, and takes no more from who has so
+        # many messages waiting. It knows no limit to the parts of one message (docs/hil.md).
+        self._largest_bytes = wire.largest_part_bytes(localizer.camera.width, localizer.camera.height)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, self._largest_bytes)
+        self._socket.setsockopt(zmq.RCVHWM, QUEUE)
         try:
             self._socket.bind(bind)
         except zmq.ZMQError as error:
@@ -164,11 +173,18 @@ class Server:
             reason = f"its {deadline_ms:g} ms were over after {waited_ms:.0f} ms in the queue"
             return no_fix(Status.TIMEOUT, reason, timestamp_ns=timestamp_ns)
         try:
-            frame = request.frame()
+            frame = request.frame(self._largest_bytes)
         except WireError as error:
             return no_fix(Status.BAD_FRAME, str(error), timestamp_ns=timestamp_ns)
         left_ms = None if request.deadline_ms is None else max(0.0, deadline_ms - _since_ms(job.arrived_s))
         return self._localizer.localize(frame, deadline_ms=left_ms, **request.knowledge)
+
+
+def _require_port(bind: str) -> None:
+    """libzmq takes any number modulo 65536, and 55x as 55."""
+    port = bind.rpartition(":")[2]
+    if bind.startswith("tcp://") and port != "*" and not (port.isdecimal() and int(port) <= 65_535):
+        raise WireError(f"cannot serve at {bind}: a port is 0 (any free one) to 65535; name another with --bind")
 
 
 def _since_ms(moment_s: float) -> float:

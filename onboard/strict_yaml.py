@@ -92,7 +92,7 @@ def _plain(node: yaml.Node) -> Any:
         loader.dispose()
 
 
-def number(low: float = float("-inf"), high: float = float("inf")) -> Callable[[Any], float]:
+def number(low: float, high: float) -> Callable[[Any], float]:
     """A converter to a float within bounds."""
 
     def convert(value: Any) -> float:

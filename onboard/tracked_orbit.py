@@ -12,9 +12,11 @@ from onboard.orbit_fit import OrbitEstimate
 from onboard.orbit_measurement import measurement_of, seen_anew
 from onboard.orbit_motion import track_rad
 from onboard.orbit_places import heading_of
-from onboard.orbit_state import OrbitState, TrackStatus, state_of
+from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, state_of
 from onboard.pose import PoseKnowledge
 
+LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
+LONGEST_GAP_S = 86400.0
 _MOUNT_GAIN = 0.2  # how fast the camera's heading along the track follows what fixes say
 
 
@@ -42,9 +44,13 @@ class TrackedOrbit:
         """Azimuth of the image's up direction, as the orbit has it."""
         return track_deg(self.estimate) + self.mount_deg
 
-    def at(self, time_s: float) -> "TrackedOrbit":
-        """Predicted for another time."""
-        return replace(self, estimate=predict(self.estimate, time_s))
+    def at(self, time_s: float) -> "TrackedOrbit | None":
+        """Predicted for another time, before or after; None for one that is so far off that the prediction says
+        nothing: LONGEST_GAP_S, or where its sigma reaches LOST_SIGMA_M."""
+        if abs(time_s - self.estimate.time_s) > LONGEST_GAP_S:
+            return None
+        there = replace(self, estimate=predict(self.estimate, time_s))
+        return there if horizontal_sigma_m(there.estimate) < LOST_SIGMA_M else None
 
     def explains(self, hypothesis: Hypothesis, known: PoseKnowledge) -> bool:
         """Whether a place of a frame of this time lies within the gate."""

@@ -19,15 +19,13 @@ from onboard.mission import Mission
 from onboard.orbit_filter import GATE_2
 from onboard.orbit_measurement import orbit_of_one, orbit_through
 from onboard.orbit_places import FramePlaces, Place, heading_of, places_of, turn_deg
-from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, searching
+from onboard.orbit_state import OrbitState, TrackStatus, searching
 from onboard.orbit_vote import HEADING_GATE_DEG, OrbitVote, map_area_rad2
 from onboard.orbit_window import VoteWindow
 from onboard.pose import PoseKnowledge
 from onboard.tracked_orbit import TrackedOrbit, track_deg
 
-LOST_SIGMA_M = 500e3  # a prediction this vague says nothing that searching would not
-LONGEST_GAP_S = 86400.0
-_CLOCK_SET_BACK_FRAMES = 3  # so many frames in order among themselves, all before the newest: the clock was set back
+_OUTVOTED_BY = 3  # so many frames in order among themselves, all before the newest, are believed rather than that
 
 
 class Sighter(Checker, Protocol):
@@ -67,7 +65,7 @@ class Tracker:
         self._localizer, self._mount_deg = localizer, mount_heading_deg
         mission, acceptance, landmarks = localizer.mission, localizer.agreement_acceptance, localizer.catalogue.unit
         self._limit = acceptance.limit
-        self._vote = OrbitVote(map_area_rad2(landmarks), mission.orbit.inclination_deg, acceptance)
+        self._vote = OrbitVote(map_area_rad2(landmarks), mission.orbit, acceptance)
         self._window = VoteWindow(self._vote)
         self._expectation = Expectation(localizer, landmarks, acceptance.limit)
         self._forget()
@@ -83,13 +81,13 @@ class Tracker:
 
         altitude_m: height above the ellipsoid and its sigma, the mission's when None. deadline_ms: of the frame's own
         localization; a late frame says nothing. Never raises. A frame that is not later than the one before is not
-        used: the answer is the state as it was, and the reason says so.
+        used: the answer is the state as it was, and the reason says so; but the third of three in order among
+        themselves is, and what they contradict is forgotten, one frame or all (docs/frames.md).
         """
         try:
-            now = operator.index(timestamp_ns)
-        except TypeError:
-            kind = type(timestamp_ns).__name__
-            return self._unchanged(f"timestamp_ns is no integer of nanoseconds but {kind}; frame not used")
+            now = _nanoseconds(timestamp_ns)
+        except UsageError as error:
+            return self._unchanged(f"{error}; frame not used")
         try:
             refusal = self._refuse(now)
             return self._unchanged(refusal) if refusal else self._updated(frame, now, altitude_m, deadline_ms)
@@ -102,23 +100,26 @@ class Tracker:
         return self._orbit
 
     def state_at(self, timestamp_ns: int) -> OrbitState:
-        """The orbit predicted for another time, before or after the newest frame; SEARCHING when none is known."""
+        """The orbit predicted for another time, before or after the newest frame; SEARCHING when none is known, or so
+        far off that the prediction says nothing. Never raises."""
         try:
-            now = operator.index(timestamp_ns)
-        except TypeError:
-            return searching(f"timestamp_ns is no integer of nanoseconds but {type(timestamp_ns).__name__}", None)
+            now = _nanoseconds(timestamp_ns)
+        except UsageError as error:
+            return searching(str(error), None)
         if self._orbit is None:
             return searching("no orbit is known", now)
-        seconds = self._seconds(now)
-        gap_s = abs(seconds - self._orbit.estimate.time_s)
-        if gap_s > LONGEST_GAP_S:
-            return searching(f"{gap_s / 3600:.0f} h from the newest frame nothing is predicted", now)
-        return self._orbit.at(seconds).state(TrackStatus.COASTING, f"predicted over {gap_s:.0f} s", now)
+        time_s = self._seconds(now)
+        gap_s = abs(time_s - self._orbit.estimate.time_s)
+        there = self._orbit.at(time_s)
+        if there is None:
+            return searching(f"{gap_s:.0f} s from the newest frame, the prediction says nothing", now)
+        return there.state(TrackStatus.COASTING, f"predicted over {gap_s:.0f} s", now)
 
     def _forget(self) -> None:
         self._orbit: TrackedOrbit | None = None
         self._epoch_ns: int | None = None
         self._newest_ns: int | None = None
+        self._before: tuple[int, TrackedOrbit | None, OrbitState] | None = None  # what was known a frame ago
         self._window.clear()
         self._refused: list[int] = []
         self._erred = False
@@ -133,11 +134,16 @@ class Tracker:
             return "a frame of this time was there already; not used"
         in_order = not self._refused or now > self._refused[-1]
         self._refused = [*self._refused, now] if in_order else [now]
-        if len(self._refused) >= _CLOCK_SET_BACK_FRAMES:
+        if len(self._refused) < _OUTVOTED_BY:
+            late_s = (self._newest_ns - now) / 1e9
+            return f"out of order: {late_s:.3f} s before the newest frame; not used"
+        if self._before is not None and self._before[0] < self._refused[0]:  # the newest alone was stamped wrong
+            self._newest_ns, self._orbit, self._last = self._before
+            self._window.clear()
+            self._refused = []
+        else:  # the clock was set back
             self._forget()
-            return ""
-        late_s = (self._newest_ns - now) / 1e9
-        return f"out of order: {late_s:.3f} s before the newest frame; not used"
+        return ""
 
     def _failed(self, reason: str, now: int) -> OrbitState:
         """One frame that cannot be looked at costs nothing that is known; of two in a row that may be the cause."""
@@ -158,6 +164,8 @@ class Tracker:
     ) -> OrbitState:
         if self._epoch_ns is None:
             self._epoch_ns = now
+        if self._newest_ns is not None:
+            self._before = self._newest_ns, self._orbit, self._last
         self._newest_ns = now
         time_s = self._seconds(now)
         sighting = self._localizer.sight(
@@ -185,12 +193,9 @@ class Tracker:
         if self._orbit is None:
             return ""
         gap_s = time_s - self._orbit.estimate.time_s
-        if gap_s <= LONGEST_GAP_S:
-            there = self._orbit.at(time_s)
-            if horizontal_sigma_m(there.estimate) < LOST_SIGMA_M:
-                self._orbit = there
-                return ""
-        self._orbit = None
+        self._orbit = self._orbit.at(time_s)
+        if self._orbit is not None:
+            return ""
         self._window.clear()
         return f"lost: after {gap_s:.0f} s without a frame that fits, the prediction says nothing"
 
@@ -244,7 +249,7 @@ class Tracker:
             return ""
         track = self._window.best_track(newest, (known.altitude_m, known.altitude_sigma_m))
         if track is not None and track.chance <= self._limit:
-            estimate = orbit_through(track, known, self._localizer.mission.orbit.inclination_deg)
+            estimate = orbit_through(track, known, self._localizer.mission.orbit)
             if estimate is not None:
                 again = "found again" if self._orbit is not None else "found"
                 founders_s = tuple(time_s for time_s, _ in track.members)
@@ -262,8 +267,7 @@ class Tracker:
         """Begin an orbit with one fix; empty where it contradicts what is known. The window keeps the frame: with the
         next fix it can vote for another orbit, should the mount have been told wrongly."""
         place = newest.places[0]
-        inclination_deg = self._localizer.mission.orbit.inclination_deg
-        estimate = orbit_of_one(newest.time_s, place, mount_deg, known, inclination_deg)
+        estimate = orbit_of_one(newest.time_s, place, mount_deg, known, self._localizer.mission.orbit)
         if estimate is None:
             return ""
         seen_deg = (place.heading_deg - track_deg(estimate)) % 360
@@ -281,3 +285,15 @@ class Tracker:
         """Since the first frame: differences of integers first, so that no nanosecond of a long epoch is lost."""
         assert self._epoch_ns is not None
         return (timestamp_ns - self._epoch_ns) / 1e9
+
+
+def _nanoseconds(timestamp_ns: Any) -> int:
+    """A time as it may be reckoned with; raises UsageError for any other."""
+    try:
+        now = operator.index(timestamp_ns)
+    except TypeError:
+        kind = type(timestamp_ns).__name__
+        raise UsageError(f"timestamp_ns is no integer of nanoseconds but {kind}") from None
+    if now.bit_length() > 63:  # seconds of longer ones are no floats
+        raise UsageError("timestamp_ns is no integer of 64 bits")
+    return now

@@ -12,7 +12,7 @@ from onboard.errors import UsageError
 from onboard.orbit_smoother import smoothed
 from onboard.orbit_state import OrbitState, TrackStatus, searching
 from onboard.tracked_orbit import TrackedOrbit
-from onboard.tracker import LONGEST_GAP_S, LOST_SIGMA_M, Tracker
+from onboard.tracker import Tracker
 
 _SAME_S = 1e-5  # a time of nanoseconds reckoned on two ways
 
@@ -103,16 +103,15 @@ def _state(steps: Sequence[_Step], look: Look, contradicted: bool) -> OrbitState
     after = bisect_left(steps, look.timestamp_ns, key=lambda step: step.timestamp_ns)
     near = min(steps[max(0, after - 1) : after + 1], key=lambda step: abs(step.timestamp_ns - look.timestamp_ns))
     away_s = (look.timestamp_ns - near.timestamp_ns) / 1e9
-    if abs(away_s) > LONGEST_GAP_S:
-        return doubt if contradicted else look.state
     there = near.orbit.at(near.orbit.estimate.time_s + away_s)
+    if there is None:
+        return doubt if contradicted else look.state
     since_s = there.estimate.time_s - np.array(there.founders_s)
     if contradicted and since_s[0] < -_SAME_S:
         return doubt
     status, reason = TrackStatus.COASTING, f"predicted; {look.alone}"
-    if (abs(since_s) < _SAME_S).any():
+    if len(since_s) > 1 and (abs(since_s) < _SAME_S).any():
         status, reason = TrackStatus.TRACKING, f"orbit found by {len(since_s)} frames together"
     elif look.state.status is TrackStatus.TRACKING and not contradicted:
         status, reason = TrackStatus.TRACKING, look.state.reason
-    state = there.state(status, reason, look.timestamp_ns, look.state.fix)
-    return state if state.sigma_m < LOST_SIGMA_M else searching(look.alone, look.timestamp_ns, look.state.fix)
+    return there.state(status, reason, look.timestamp_ns, look.state.fix)

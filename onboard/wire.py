@@ -1,23 +1,5 @@
-"""The messages between a camera and a served runtime, version 1. docs/hil.md shows them from the outside.
-
-A message is a ZeroMQ multipart of a JSON header and, with a frame, its bytes. Every request gets exactly one reply,
-with its ``seq``. Requests (any REQ or DEALER socket), all keys beyond the first three optional:
-
-* ``{"nadir": 1, "kind": "frame", "seq": 7, "encoding": "raw", "shape": [480, 640, 3], "dtype": "uint8",
-  "timestamp_ns": ..., "altitude_m": [value, sigma], "attitude": {"quat_ecef_from_cam_wxyz": [w, x, y, z],
-  "sigma_rad": ...}, "prior": {"lat_deg": ..., "lon_deg": ..., "sigma_m": ...},
-  "vertical": {"down_cam": [x, y, z], "sigma_rad": ...}, "mount_heading_deg": ..., "deadline_ms": ...}``, then the
-  pixels, C order, RGB or grey; or ``"encoding": "jpeg"`` without shape and dtype, then the file. The deadline counts
-  from the arrival at the server.
-* ``{"nadir": 1, "kind": "health", "seq": 8}``
-
-Replies, all with ``nadir``, ``kind``, ``seq`` and ``instance`` (another one after every start of the server):
-
-* ``fix``: every field of `onboard.Fix` (estimates null unless ``status`` is FIX), ``waited_ms`` in the queue,
-  ``served_ms`` from arrival to reply, ``dropped``: frames dropped so far.
-* ``dropped``: newer frames came before it was this one's turn; ``reason``, ``dropped``.
-* ``health``: see `onboard.health.Health`.
-* ``error``: the message was malformed; ``reason``. ``seq`` is null where none could be read.
+"""The messages between a camera and a served runtime, version 1, as docs/hil.md describes them: a ZeroMQ multipart of a
+JSON header and, with a frame, its bytes.
 """
 
 import json
@@ -35,7 +17,7 @@ from onboard.fix import Attitude, Fix, Prior, Status, Vertical
 from onboard.images import decoded, jpeg_size
 
 VERSION = 1
-LARGEST_BYTES = 256 * 2**20
+_LEAST_PART_BYTES = 1 << 20
 _HEADER_BYTES = 1 << 16
 _SIDE_PX = 32_768
 
@@ -53,18 +35,24 @@ class Request:
     knowledge: Mapping[str, Any] = field(default_factory=dict)
     deadline_ms: float | None = None
 
-    def frame(self) -> NDArray[np.uint8]:
-        """The picture: RGB (H, W, 3) or grey (H, W). Raises WireError where a JPEG is none, or a larger picture than
-        a raw message can be: a few bytes may promise gigapixels."""
+    def frame(self, largest_bytes: int) -> NDArray[np.uint8]:
+        """The picture: RGB (H, W, 3) or grey (H, W). Raises WireError where a JPEG is none, or promises more
+        pixels than ``largest_bytes`` of a raw one hold: a few bytes may promise gigapixels."""
         if self.shape is not None:
             return np.frombuffer(self.payload, np.uint8).reshape(self.shape)
         size = jpeg_size(self.payload)
-        if size is not None and 3 * math.prod(size) > LARGEST_BYTES:
-            raise WireError(f"the JPEG is {size[1]}x{size[0]}, more than {LARGEST_BYTES // 3 / 1e6:.0f} million pixels")
+        if size is not None and 3 * math.prod(size) > largest_bytes:
+            raise WireError(f"the JPEG is {size[1]}x{size[0]}, far more than a frame of this camera")
         picture = None if size is None else decoded(self.payload)
         if picture is None:
             raise WireError("the payload is no JPEG that OpenCV can read")
         return picture
+
+
+def largest_part_bytes(width: int, height: int) -> int:
+    """Bytes that a part of a message may have where the camera's file says so many pixels: those of a picture, RGB, of
+    four times the width and height, which the same camera may take; never less than a header or a small JPEG needs."""
+    return max(_LEAST_PART_BYTES, 3 * 4 * width * 4 * height)
 
 
 def parse_request(parts: list[bytes]) -> Request:
@@ -111,32 +99,25 @@ def parse_reply(parts: list[bytes]) -> Header:
 
 def plain_fix(fix: Fix) -> Header:
     """A fix as JSON: estimates null unless the status is FIX."""
-    return {name: _plain(getattr(fix, name)) for name in _FIELDS} | {"status": fix.status.value}
+    return {name: _plain(getattr(fix, name)) for name in (*_FACTS, *_ESTIMATES)} | {"status": fix.status.value}
 
 
 def fix_of(header: Header) -> Fix:
-    """The fix of a reply of kind 'fix'; WireError for a field that is missing or of another kind, and for
-    a FIX without its estimates."""
+    """The fix of a reply of kind 'fix'; WireError naming a field that is missing or of another kind, an estimate that a
+    FIX lacks, or one that another status has."""
     try:
-        values = {name: header[name] for name in _FIELDS}
-        for name, empty in (("position_ecef_m", [None] * 3), ("quat_ecef_from_cam_wxyz", [None] * 4),
-                            ("covariance_ecef_m2", [[None] * 3] * 3)):  # fmt: skip
-            values[name] = np.array(values[name] or empty, np.float64)
-        for name in _NUMBERS:
-            values[name] = math.nan if values[name] is None else float(values[name])
-        fix = Fix(Status(header["status"]), **values)
-        if fix and not (all(math.isfinite(values[name]) for name in _NUMBERS) and fix.sigma_m > 0):
-            raise ValueError("a FIX has all its estimates, and a sigma_m above 0")
+        status = Status(header["status"])
+        facts = {name: convert(header[name], name) for name, convert in _FACTS.items()}
+        if status is not Status.FIX:
+            if told := [name for name in _ESTIMATES if header[name] is not None]:
+                raise ValueError(f"{', '.join(told)}: must be null where the status is {status.value}")
+            return Fix(status, **facts)
+        fix = Fix(status, **facts, **{name: convert(header[name], name) for name, convert in _ESTIMATES.items()})
+        if fix.sigma_m <= 0:
+            raise ValueError(f"sigma_m: must be above 0, not {fix.sigma_m:g}")
         return fix
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise WireError(f"the reply holds no fix: {type(error).__name__} {error}") from error
-
-
-_NUMBERS = ("lat_deg", "lon_deg", "altitude_m", "heading_deg", "sigma_m", "false_fix_probability")
-_FIELDS = (
-    "reason", *_NUMBERS, "position_ecef_m", "covariance_ecef_m2", "quat_ecef_from_cam_wxyz", "inliers", "votes",
-    "timestamp_ns", "timings_ms",
-)  # fmt: skip
 
 
 def _request(header: Header, payload: bytes | None) -> Request:
@@ -210,10 +191,34 @@ def _number(value: Any, where: str) -> float:
     return float(value)
 
 
-_KNOWN: dict[str, Callable[[Any, str], Any]] = {
-    "timestamp_ns": _whole, "altitude_m": _altitude, "attitude": _attitude, "prior": _prior,
-    "vertical": _vertical, "mount_heading_deg": _number,
-}  # fmt: skip
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where}: must be text, not {value!r}")
+    return value
+
+
+def _time(value: Any, where: str) -> int | None:
+    return None if value is None else _whole(value, where)
+
+
+def _timings(value: Any, where: str) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: must be an object of numbers, not {value!r}")
+    return {stage: _number(entry, where) for stage, entry in value.items()}
+
+
+def _position(value: Any, where: str) -> NDArray[np.float64]:
+    return np.array(_numbers(value, 3, where))
+
+
+def _covariance(value: Any, where: str) -> NDArray[np.float64]:
+    if not isinstance(value, list) or len(value) != 3:
+        raise ValueError(f"{where}: must be 3 rows of 3 numbers, not {value!r}")
+    return np.array([_numbers(row, 3, where) for row in value])
+
+
+def _quaternion(value: Any, where: str) -> NDArray[np.float64]:
+    return np.array(_numbers(value, 4, where))
 
 
 def _numbers(value: Any, count: int, where: str) -> list[float]:
@@ -259,3 +264,22 @@ def _plain(value: Any) -> Any:
 
 def _json(header: Header) -> bytes:
     return json.dumps(header, allow_nan=False).encode()
+
+
+_Converters = dict[str, Callable[[Any, str], Any]]
+
+# What a frame's header may add.
+_KNOWN: _Converters = {
+    "timestamp_ns": _whole, "altitude_m": _altitude, "attitude": _attitude, "prior": _prior,
+    "vertical": _vertical, "mount_heading_deg": _number,
+}  # fmt: skip
+
+# The fields of a fix beside its status.
+_FACTS: _Converters = {
+    "reason": _text, "inliers": _whole, "votes": _whole, "timestamp_ns": _time, "timings_ms": _timings,
+}  # fmt: skip
+_ESTIMATES: _Converters = {
+    "lat_deg": _number, "lon_deg": _number, "altitude_m": _number, "heading_deg": _number, "sigma_m": _number,
+    "position_ecef_m": _position, "covariance_ecef_m2": _covariance, "quat_ecef_from_cam_wxyz": _quaternion,
+    "false_fix_probability": _number,
+}  # fmt: skip

@@ -39,6 +39,7 @@ from sim.record_log import RecordLog
 from tests.remembered import Remembered
 
 RIGHT_M = 25e3
+ALTITUDE_M = 405e3  # of all frames
 BURST_BYTES, BLOCK_BYTES, STORM_BITS = 256, 1 << 16, 2000
 OUTCOMES = ("right", "refused", "PACK_CORRUPT", "internal error", "WRONG")
 Bytes = NDArray[np.uint8]
@@ -105,7 +106,8 @@ def injected(
         was = memory.copy()
         shape(memory, rng)
         outcome = judged(answer(localizer, picture, row), row)
-        unseen = bool((memory != was).any()) and not found(localizer)
+        changed = bool((memory != was).any())
+        unseen = changed and outcome != "PACK_CORRUPT" and not found(localizer)
         memory[:] = was
     localizer._scrubber.damage = None
     fault = {"index": number, "memory": name, "shape": shape.__name__, "file": row["file"]}
@@ -168,13 +170,13 @@ def targets_of(localizer: Localizer, pack: Path) -> dict[str, Target]:
     arrays = {**arrays_of(localizer.catalogue), **arrays_of(localizer._verifier)}
     faiss_arrays = index_arrays(localizer._index)
     arrays |= {name: array for name, array in faiss_arrays.items() if "centroids" in name}
-    made = rectifier(localizer.camera, GroundPlane(405e3), localizer.mission.gsd_m)
-    arrays |= {"Rectifier.map_x (not scrubbed)": made.map_x, "Rectifier.mask (not scrubbed)": made.mask}
     targets: dict[str, Target] = {name: in_array(array) for name, array in arrays.items()}
     for kind in ("codes", "ids"):
         lists = [array for name, array in faiss_arrays.items() if name.endswith(f" {kind}")]
         targets[f"faiss list {kind}"] = in_one_of(lists)
     targets["landmarks_codes.npy (mapped)"] = in_file(pack / "landmarks_codes.npy")
+    for name in ("map_x", "mask", "centre_px"):
+        targets[f"Rectifier.{name}"] = in_rectifier(localizer, name)
     targets["camera"] = in_values(localizer.camera, ("fx", "fy", "cx", "cy"))
     for name, limits in (("acceptance", localizer.agreement_acceptance), ("recognition", localizer.acceptance)):
         targets[name] = in_values(limits, ("anchor", "share", "decay", "limit"))
@@ -209,6 +211,21 @@ def in_file(path: Path) -> Target:
     return opened
 
 
+def in_rectifier(localizer: Localizer, name: str) -> Target:
+    """Of the one in use, which is made anew once it was found damaged."""
+
+    @contextmanager
+    def opened(rng: np.random.Generator) -> Iterator[Bytes]:
+        made = rectifier(localizer.camera, GroundPlane(ALTITUDE_M), localizer.mission.gsd_m)
+        part = getattr(made, name)
+        if isinstance(part, np.ndarray):
+            yield part.reshape(-1).view(np.uint8)
+        else:
+            yield Attribute(np.array(part).view(np.uint8)).bind(made, name)
+
+    return opened
+
+
 def in_values(thing: object, names: tuple[str, ...]) -> Target:
     """Float attributes of a frozen object, by a view of their bytes that writes through."""
 
@@ -221,7 +238,7 @@ def in_values(thing: object, names: tuple[str, ...]) -> Target:
 
 
 class Attribute(np.ndarray):
-    """The eight bytes of a float attribute; what is written to them is written through to the object."""
+    """The bytes of a float attribute, or of a tuple of them; what is written to them is written through."""
 
     def __new__(cls, data: Bytes) -> "Attribute":
         return data.view(cls)
@@ -233,7 +250,8 @@ class Attribute(np.ndarray):
     def __setitem__(self, key, value) -> None:  # type: ignore[no-untyped-def]
         super().__setitem__(key, value)
         if getattr(self, "thing", None) is not None:
-            object.__setattr__(self.thing, self.attribute, float(np.asarray(self).view(np.float64)[0]))
+            first, *more = np.asarray(self).view(np.float64).tolist()
+            object.__setattr__(self.thing, self.attribute, (first, *more) if more else first)
 
 
 def bit(memory: Bytes, rng: np.random.Generator) -> None:

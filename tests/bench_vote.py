@@ -8,6 +8,7 @@ last line says how much more often than by the map's landmarks two wrong places 
 
 import argparse
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,11 +71,11 @@ def photographs(pack: Path, folder: Path) -> list[tuple[Place, ...]]:
 
 def measure(localizer: Localizer, wrong: list[tuple[Place, ...]], sequences: int, frames: int, every_s: float) -> None:
     area = map_area_rad2(localizer.catalogue.unit)
-    inclination = localizer.mission.orbit.inclination_deg
+    orbit = localizer.mission.orbit
     print(f"{len(wrong)} frames that show nothing known; {sequences} sequences of {frames}, one every {every_s:g} s")
     print(f"{'share of frames whose best orbit states a chance of at most':60}" + "".join(f"{x:>9g}" for x in LIMITS))
-    for name, allowed in (("inclinations of the mission", inclination), ("any inclination", (0.0, 180.0))):
-        vote = OrbitVote(area, allowed, localizer.agreement_acceptance)
+    for name, allowed in (("inclinations of the mission", orbit.inclination_deg), ("any inclination", (0.0, 180.0))):
+        vote = OrbitVote(area, replace(orbit, inclination_deg=allowed), localizer.agreement_acceptance)
         stated = np.array(chances(vote, wrong, sequences, frames, every_s))
         shares = "".join(f"{(stated <= limit).mean():9.1e}" for limit in LIMITS)
         print(f"{f'{name}, {len(stated)} frames':60}{shares}   least: {stated.min():.1e}")
@@ -91,7 +92,7 @@ def chances(
         drawn = dice.choice(len(wrong), size=min(frames, len(wrong)), replace=False)
         window = [FramePlaces(i * every_s, wrong[number]) for i, number in enumerate(drawn.tolist())]
         for i in range(1, len(window)):
-            track = vote.best_track(window[i], window[:i], ALTITUDE_M)
+            track = vote.best_track(window[i], window[:i], ALTITUDE_M, i + 1)
             stated.append(1e3 if track is None else track.chance)
     return stated
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from onboard.camera import Camera
 from onboard.fix import Fix, Status, no_fix
 from onboard.geodesy import ecef_from_geodetic
 from onboard.server import Server
@@ -21,6 +22,7 @@ class Cheat:
         records = map(json.loads, truth.read_text().splitlines()) if truth.exists() else ()
         self._truths = {np.datetime64(record["time_utc"].rstrip("Z"), "ns").astype(int): record for record in records}
         self._pause_s = pause_s
+        self.camera = Camera(96, 72, 90.0, 90.0, 47.5, 35.5)
 
     def localize(self, frame, *, timestamp_ns=None, altitude_m=None, deadline_ms=None):
         assert frame.dtype == np.uint8 and frame.shape == (72, 96, 3)

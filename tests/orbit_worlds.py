@@ -10,6 +10,7 @@ from onboard.acceptance import Acceptance
 from onboard.fix import Fix, Status, no_fix
 from onboard.geodesy import ecef_from_geodetic, ecef_from_nadir_camera, ecef_from_ned, geodetic_from_ecef
 from onboard.hypothesis import Hypothesis, Sighting
+from onboard.mission import Orbit
 from onboard.orbit_motion import EARTH_GM_M3_S2, earth_fixed_velocity, inertial_velocity, propagate
 from onboard.pose import Pose, PoseKnowledge
 from onboard.voting import Candidate
@@ -23,13 +24,16 @@ ACCEPTANCE = Acceptance(anchor=10.0, share=0.1, decay=1.1, exceedances=60, limit
 STRONG, WEAK = 40.0, 8.0
 
 
-def first_state(latitude_argument_deg=20.0, node_deg=0.0):
-    """A circular orbit, ECEF, as it crosses a latitude."""
+def first_state(latitude_argument_deg=20.0, node_deg=0.0, eccentricity=0.0, anomaly_deg=0.0):
+    """An orbit, circular unless told otherwise, ECEF, as it crosses a latitude."""
     u, i, node = np.radians([latitude_argument_deg, INCLINATION_DEG, node_deg])
     start = np.array([np.cos(u), np.sin(u) * np.cos(i), np.sin(u) * np.sin(i)])
     way = np.array([-np.sin(u), np.cos(u) * np.cos(i), np.cos(u) * np.sin(i)])
     turn = np.array([[np.cos(node), -np.sin(node), 0], [np.sin(node), np.cos(node), 0], [0, 0, 1]])
-    position, velocity = RADIUS_M * turn @ start, np.sqrt(EARTH_GM_M3_S2 / RADIUS_M) * turn @ way
+    radial, along = eccentricity * np.sin(np.radians(anomaly_deg)), 1 + eccentricity * np.cos(np.radians(anomaly_deg))
+    parameter = RADIUS_M * (1 - eccentricity**2)
+    position = parameter / along * turn @ start
+    velocity = np.sqrt(EARTH_GM_M3_S2 / parameter) * turn @ (radial * start + along * way)
     return np.concatenate([position, earth_fixed_velocity(position, velocity)])
 
 
@@ -120,10 +124,11 @@ def sighting(hypotheses, altitude_m=ALTITUDE_M):
 class ToldLocalizer:
     """Takes a `Sighting` for a frame; finds nothing where it is asked to look."""
 
-    def __init__(self, inclination_deg=(60.0, 80.0)):
+    def __init__(self, inclination_deg=(60.0, 80.0), eccentricity=0.0):
         spread = np.random.default_rng(1).normal(size=(5000, 3))
         self.catalogue = SimpleNamespace(unit=(spread / np.linalg.norm(spread, axis=1)[:, None]).astype(np.float32))
-        self.mission = SimpleNamespace(orbit=SimpleNamespace(inclination_deg=inclination_deg))
+        span_m = max(ALTITUDE_M[1], eccentricity * RADIUS_M)
+        self.mission = SimpleNamespace(orbit=Orbit((ALTITUDE_M[0] - span_m, ALTITUDE_M[0] + span_m), inclination_deg))
         self.agreement_acceptance = ACCEPTANCE
 
     def sight(self, frame, *, timestamp_ns=None, altitude_m=None, mount_heading_deg=None, deadline_ms=None):

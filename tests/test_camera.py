@@ -116,6 +116,12 @@ SIZE, MATRIX = "image_width: 640\nimage_height: 480\n", "camera_matrix: {data: [
         (SIZE + MATRIX + "mask: [1]", "mask: must be a file's name"),
         ("image_width: .inf\nimage_height: 480\n" + MATRIX, "image_width and image_height"),
         ("image_width: 640.5\nimage_height: 480\n" + MATRIX, "whole pixels"),
+        ("image_width: 1e300\nimage_height: 480\n" + MATRIX, "whole pixels, 65536 at most"),
+        (
+            "%YAML:1.0\n---\ncamera_matrix: !!opencv-matrix\n   rows: 3\n   cols: 3\n   dt: 2d\n"
+            "   data: [ 1., 0., 0. ]\n",
+            "matrices are none",
+        ),
         ("? [1]\n: 2", "key"),
         ("a: !!python/name:os.system", "python/name"),
         ("[" * 5000 + "]" * 5000, "recursion"),

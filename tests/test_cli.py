@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,13 +14,15 @@ import cv2
 import numpy as np
 import pytest
 
+from onboard import plugins
 from onboard.arguments import number, whole
 from onboard.camera import Camera
 from onboard.camera_files import load_camera, save_camera
 from onboard.cli import main
-from onboard.errors import ImageError
+from onboard.errors import INTERNAL_ERROR, ImageError
 from onboard.images import read_image
 from onboard.localizer import Localizer
+from onboard.scrubber import Scrubber
 from tests.look import look
 
 FIELDS = {
@@ -48,7 +52,7 @@ def test_a_tilt_is_told(pack: Path, photos: Path, capsys: pytest.CaptureFixture)
     """Told worse, a tilt of nothing leaves the fix wider; one past the horizon is refused."""
     command = ["localize", "--json", "--pack", str(pack), str(photos / "a.png"), "--off-nadir-deg"]
     for tilt in (["0"], ["0", "--off-nadir-direction-deg", "90", "--off-nadir-sigma-deg", "4"], ["75"]):
-        assert main([*command, *tilt]) == 0
+        assert main([*command, *tilt]) == (1 if tilt == ["75"] else 0)
     usual, wide, beyond = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert usual["status"] == wide["status"] == "FIX" and wide["sigma_m"] > usual["sigma_m"]
     assert beyond["status"] == "BAD_FRAME" and "passes the Earth by" in beyond["reason"]
@@ -78,6 +82,70 @@ def test_one_bad_image_does_not_stop_the_others(pack: Path, photos: Path, capsys
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["image"], line["status"]) for line in told] == list(zip(names, ["BAD_FRAME", "FIX", "BAD_FRAME"]))
     assert "is not an image" in told[0]["reason"] and "No such file" in told[2]["reason"]
+
+
+def test_what_does_not_come_of_the_picture_makes_the_exit_code_1(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Another camera's picture, damaged memory, a fault of the program; and a dark picture, which is none of these."""
+    command = ["localize", "--json", "--pack", str(pack), str(tmp_path / "x.png")]
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((640, 480, 3), np.uint8))
+    assert main(command) == 1
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((640, 640, 3), np.uint8))
+    assert main(command) == 0
+    with monkeypatch.context() as broken:
+        broken.setattr(Localizer, "knowledge", lambda *_: {}["gone"])
+        assert main(command) == 1
+    monkeypatch.setattr(Scrubber, "_look", lambda _: "some array changed in memory")
+    assert main(command) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["status"] for line in told] == ["BAD_FRAME", "DARK", "BAD_FRAME", "PACK_CORRUPT"]
+    assert told[2]["reason"].startswith(INTERNAL_ERROR)
+
+
+def test_a_closed_standard_input_is_told(pack: Path) -> None:
+    command = f"{sys.executable} -m onboard.cli localize --pack {pack} - <&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "") and "-: BAD_FRAME: standard input is closed" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_and_signs_that_the_terminal_cannot_show_are_escaped(encoding: str, pack: Path, photos: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}
+    name = photos.parent / "a\udcff.png"
+    name.write_bytes((photos / "a.png").read_bytes())
+    command = [sys.executable, "-m", "onboard.cli", "localize", "--pack", str(pack), str(name)]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0 and done.stderr == b""
+    assert b"a\\udcff.png: FIX: " in done.stdout and ("°" if encoding == "utf-8" else "\\xb0").encode() in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["pack", "info"], ["localize", "-"]])
+def test_output_that_is_full_is_one_clear_line(arguments: list[str], pack: Path) -> None:
+    command = [sys.executable, "-m", "onboard.cli", *arguments]
+    environment = {**os.environ, "NADIR_PACK": str(pack)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=full, stderr=-1, check=False)
+    assert (done.returncode, done.stderr) == (2, b"nadir: No space left on device\n")
+
+
+def test_a_verb_that_cannot_be_imported_leaves_the_others(
+    pack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A library that a package links to is missing, say: no ModuleNotFoundError."""
+
+    class Broken:
+        name = "serve"
+
+        def load(self) -> None:
+            raise ImportError("libzmq.so.5: cannot open shared object file")
+
+    working = [entry for entry in plugins.verbs() if entry.name == "pack"]
+    monkeypatch.setattr(plugins, "verbs", lambda: [*working, Broken()])
+    assert main(["pack", "verify", str(pack)]) == 0
+    assert main(["serve"]) == 2
+    assert "nadir serve: cannot import what it needs (libzmq.so.5: cannot open" in capsys.readouterr().err
 
 
 def test_an_altitude_that_the_mission_does_not_fly_is_noted(
@@ -125,7 +193,6 @@ def test_a_mask_is_made_of_the_frames_that_can_be_read(
         (["index", "build", "--mission", "m.yaml", "--mosaic", "f.tif", "--out", "p"], "m.yaml: cannot be read"),
         (["index", "georeference", "gone.jpg", "--bounds", "-180", "-90", "180", "90", "--out", "o.tif"], "gone.jpg"),
         (["localize", "--off-nadir-direction-deg", "90", "x.png"], "add --off-nadir-deg"),
-        (["localize", "--off-nadir-deg", "95", "x.png"], "must be 0 to 90"),
         (["localize", "--near", "91", "0", "10", "x.png"], "latitude and longitude in degrees"),
         (["localize", "--near", "1", "nan", "10", "x.png"], "latitude and longitude in degrees"),
         (["localize", "--near", "1", "2", "0", "x.png"], "kilometres above 0"),
@@ -141,7 +208,17 @@ def test_mistakes_get_one_clear_line(
     assert says in told.err and told.err.count("\n") == 1 and told.out == ""
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["localize"], ["localize", "--altitude-km", "5", "x.png"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["localize"],
+        ["localize", "--altitude-km", "5", "x.png"],
+        ["localize", "--off-nadir-deg", "95", "x.png"],
+        ["localize", "--off-nadir-deg", "0", "--off-nadir-sigma-deg", "9", "x.png"],
+    ],
+)
 def test_wrong_usage_is_2_without_a_traceback(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -173,6 +250,15 @@ def test_pack_verbs(pack: Path, capsys: pytest.CaptureFixture) -> None:
     told = capsys.readouterr().out
     assert "wide-700km" in told and "bmng.tif" in told and "landmarks_codes.npy" in told
     assert main(["pack", "verify", str(pack)]) == 0
+
+
+def test_pack_info_shows_no_mission_that_was_changed(pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    copy = Path(shutil.copytree(pack, tmp_path / "pack"))
+    mission = copy / "mission.yaml"
+    mission.write_text(mission.read_text().replace("wide-700km", "wide-800km"))
+    assert main(["pack", "info", str(copy)]) == 2
+    told = capsys.readouterr()
+    assert "mission.yaml: block 0 (byte 0) is damaged" in told.err and "wide-800km" not in told.out
 
 
 def test_onboard_alone_needs_no_ground_package() -> None:

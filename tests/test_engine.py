@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("onnx")
 
 from export.engine import build_engine, check_engine
+from export.graph_rules import GraphError
 from onboard.describer import PatchNetwork, describer_of
 from onboard.engine import tensorrt_modules
 from onboard.engine_file import EngineError, EngineStamp, read_engine, write_engine
@@ -107,6 +108,13 @@ def test_what_tensorrt_refuses_is_told(trt: FakeTensorRT, model: Path, tmp_path:
         build_engine(model, 8, tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"junk, no network", b""])
+def test_a_file_that_is_no_network_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "junk.onnx").write_bytes(content)
+    with pytest.raises(GraphError, match=r"junk\.onnx: not an ONNX network"):
+        build_engine(tmp_path / "junk.onnx", 64, tmp_path)
+
+
 def test_what_cuda_refuses_is_told(
     trt: FakeTensorRT, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +183,10 @@ def test_engine_files_say_what_they_are_and_damage_is_found(tmp_path: Path) -> N
         path.write_bytes(bad)
         with pytest.raises(EngineError):
             read_engine(path)
+
+
+def test_a_place_for_engines_that_is_not_there_is_named(model: Path, tmp_path: Path) -> None:
+    assert "no such file or folder" in PatchNetwork(model, engines=[tmp_path / "gone"]).refused[0]
 
 
 def test_without_tensorrt_an_engine_is_passed_over_and_named(model: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Why a frame got its fix or none: what is told is what was decided, and what is drawn lies where it belongs."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,21 +160,51 @@ def test_pages_are_written(
     images = [str(tmp_path / "one"), str(tmp_path / "two")]
     command = ["localize", "--pack", str(pack), "--json", "--explain", str(out), "--mosaic", str(blue_marble), *images]
     assert main(command) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["a-2.json", "a-2.png", "a.json", "a.png"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a-2.explain.json", "a-2.explain.png", "a.explain.json", "a.explain.png"
+    ]  # fmt: skip
     line = json.loads(capsys.readouterr().out.splitlines()[0])
-    told = json.loads((out / "a.json").read_text())
+    told = json.loads((out / "a.explain.json").read_text())
     assert told["status"] == "FIX" and told["places"][0]["recognised"] == line["inliers"]
     assert len(told["pairs"]) >= line["inliers"] and all(pair["agrees"] for pair in told["pairs"])
-    for name in ("a.png", "a-2.png"):
+    for name in ("a.explain.png", "a-2.explain.png"):
         page = cv2.imread(str(out / name))
         assert page is not None and page.shape[1] == 1760
-    dark = json.loads((out / "a-2.json").read_text())
+    dark = json.loads((out / "a-2.explain.json").read_text())
     assert dark["lat_deg"] is None and dark["places"] == [] and dark["screening"]["high"] == 0
     # The rendered map is really there: colours that bare landmarks have not.
     bare = tmp_path / "bare"
     assert main(["localize", "--pack", str(pack), "--explain", str(bare), str(tmp_path / "one")]) == 0
-    rendered, plain = (cv2.imread(str(folder / "a.png"))[120:720, 900:1500] for folder in (out, bare))
+    rendered, plain = (cv2.imread(str(folder / "a.explain.png"))[120:720, 900:1500] for folder in (out, bare))
     assert rendered.mean() < 150 < plain.mean()
+
+
+@pytest.mark.parametrize("named", [["."], ["a.png"], ["link.png"]])
+def test_the_pictures_own_folder_takes_no_pages(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, named: list[str]
+) -> None:
+    """Whether the folder, a picture or a link to one is named: what is there stays as it is."""
+    there = tmp_path / "there"
+    there.mkdir()
+    cv2.imwrite(str(there / "a.png"), np.zeros((640, 640, 3), np.uint8))
+    (there / "a.json").write_text("mine")
+    (tmp_path / "link.png").symlink_to(there / "a.png")
+    before = {path: path.read_bytes() for path in there.iterdir()}
+    monkeypatch.chdir(tmp_path if named == ["link.png"] else there)
+    assert main(["localize", "--pack", str(pack), "--explain", str(there), *named]) == 2
+    told = capsys.readouterr()
+    assert "holds pictures to explain" in told.err and "name another folder" in told.err and told.out == ""
+    assert {path: path.read_bytes() for path in there.iterdir()} == before
+
+
+def test_names_that_are_not_utf_8_are_drawn() -> None:
+    """As a process of its own: OpenCV crashes on what is no character."""
+    code = (
+        "import numpy as np; from onboard.drawing import width_of, write; page = np.full((40, 200, 3), 255, np.uint8)\n"
+        "write(page, 'a\\udcff', (5, 30), 20); assert page.min() < 100 and width_of('a\\udcff', 20) > width_of('a', 20)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_mosaic_alone_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

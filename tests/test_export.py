@@ -107,6 +107,17 @@ def test_a_mosaic_becomes_an_earth_with_flat_water() -> None:
         load_earth(Nothing(), 720)
 
 
+def test_no_place_is_drawn_where_the_mosaic_shows_nothing() -> None:
+    class Band:
+        def sample(self, lat, lon, gsd_m):
+            return np.full((*lat.shape, 3), 100, np.uint8), np.abs(lat) <= 50
+
+    earth = load_earth(Band(), 720)
+    rng = np.random.default_rng(0)
+    lat_deg = np.array([earth.draw_place(rng, (-62.0, 62.0), 0.15)[0] for _ in range(500)])
+    assert 45 < np.abs(lat_deg).max() < 52, "of which land is in view"
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, Path]:
     folder = tmp_path_factory.mktemp("training")

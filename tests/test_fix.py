@@ -20,4 +20,5 @@ def test_the_chance_to_be_far_off_is_no_less_than_drawn_errors_are(sigmas_m):
 def test_the_chance_holds_another_place_too_and_nothing_without_a_fix():
     assert Fix(Status.FIX, sigma_m=1e3, false_fix_probability=3e-6).chance_beyond(25e3) == pytest.approx(3e-6)
     assert Fix(Status.FIX, sigma_m=1e3, false_fix_probability=0.5).chance_beyond(0.0) == 1.0
+    assert Fix(Status.FIX, sigma_m=1e3, false_fix_probability=3e-6).chance_beyond(1e160) == pytest.approx(3e-6)
     assert np.isnan(no_fix(Status.DARK, "night").chance_beyond(25e3))

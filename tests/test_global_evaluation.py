@@ -1,5 +1,6 @@
 """Footprints, the public layout of EarthLoc, the classical baseline, and recall."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from export.frames import read_frames
 from export.scenes import SceneError, Scenes, SceneSettings, read_photographs
 from export.vlad import VladEncoder, VocabularyError
 from onboard.camera import Camera
+from onboard.camera_files import save_camera
 from onboard.cells import CellTable, tile_band
 from onboard.errors import ImageError
 from onboard.geodesy import destination, distance_m
@@ -128,6 +130,21 @@ def test_frames_of_unknown_heading_train_codes_for_any_heading_only(tmp_path: Pa
     write(tmp_path / "x.jpg", np.full((96, 128), 90.0))
     seen = read_frames(tmp_path, Camera(128, 96, 120.0, 120.0, 63.5, 47.5))[0].picture(5e3)
     assert seen.grey.shape == seen.mask.shape and seen.mask.mean() > 0.5
+
+
+def test_frames_that_show_too_little_of_the_view_are_left_out(tmp_path: Path) -> None:
+    """No picture is read for that: there is none. By hand, the ground within the rim of a camera without distortion,
+    400 km up, is 4/3 km a pixel and hardly more at its edge."""
+    save_camera(Camera(300, 225, 300.0, 300.0, 149.5, 112.0), tmp_path / "c.yaml")
+    rows = ["a.jpg,10,20,400,c.yaml", "b.jpg,10,20,40,c.yaml"]
+    (tmp_path / "frames.csv").write_text("\n".join(["file,lat_deg,lon_deg,altitude_km,camera", *rows]))
+    high, low = read_frames(tmp_path)
+    assert high.area_m2() == pytest.approx(400e3 * 300e3, rel=0.03)
+    assert low.area_m2() == pytest.approx(40e3 * 30e3, rel=0.01)
+    assert replace(high, altitude_m=30_000e3).area_m2() == np.inf, "the whole Earth is in sight"
+    assert [photograph.path.name for photograph in read_photographs(tmp_path, 280e3, turns=1)] == ["a.jpg"]
+    with pytest.raises(SceneError, match="none of its photographs"):
+        read_photographs(tmp_path, 1000e3, turns=1)
 
 
 def test_a_photograph_is_taken_as_the_sensor_read_it(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Teachers and students at a tiny size: scenes, recipes, resumption, several processes, files."""
 
 import argparse
+import itertools
 import json
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ from export.backbone import BackboneError, load_backbone  # noqa: E402
 from export.cell_classes import CellClasses  # noqa: E402
 from export.cosplace import CosPlace, CosPlaceSettings  # noqa: E402
 from export.evaluate import simulated_queries  # noqa: E402
+from export.mum import MapClusters  # noqa: E402
 from export.network import Network, NetworkSettings, cost  # noqa: E402
-from export.parallel import World, joined_world  # noqa: E402
+from export.parallel import ShareError, World, joined_world  # noqa: E402
 from export.regions import held_out  # noqa: E402
 from export.scenes import views_of  # noqa: E402
 from export.student import Student, StudentSettings, turn_head  # noqa: E402
@@ -236,9 +239,72 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
         assert moved > 5e-4
 
 
-def test_a_share_that_does_not_divide_is_refused() -> None:
-    with pytest.raises(ValueError, match="divide"):
-        World(0, 3, torch.device("cpu")).share(8)
+@pytest.mark.parametrize("name", ["astroloc", "cosplace", "student"])
+def test_a_batch_that_does_not_divide_is_refused_before_the_start(name: str) -> None:
+    three = World(0, 3, torch.device("cpu"))
+    with pytest.raises(ShareError, match=r"8 items of a step do not divide among 3 processes: give another --batch"):
+        Student(NETWORK, scenes(), STUDENT, teacher(), three) if name == "student" else RECIPES[name](three)
+
+
+def test_a_resumed_trainings_log_names_every_step_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Constant:
+        """Learns nothing; stops as it is told."""
+
+        def __init__(self, stop: int | None) -> None:
+            self.weight, self.stop = torch.nn.Parameter(torch.zeros(1)), stop
+
+        def groups(self) -> list:
+            return [{"params": [self.weight], "share": 1.0}]
+
+        def start(self) -> None:
+            pass
+
+        def state(self) -> dict:
+            return {}
+
+        def load_state(self, state: dict) -> None:
+            pass
+
+        def losses(self, step: int) -> dict:
+            clock.append(clock[-1] + 1)
+            if step == self.stop:
+                raise KeyboardInterrupt
+            return {"a": self.weight.sum()}
+
+    clock = [0.0]
+    monkeypatch.setattr("export.trainer.time", SimpleNamespace(monotonic=lambda: clock[-1]))
+    run = RunSettings(0, 200, 1e-3, checkpoint_every=60)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Constant(110), run, {}, tmp_path, ALONE)
+    seconds = fit(Constant(None), run, {}, tmp_path, ALONE)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(20, 201, 20))
+    assert [line["s"] for line in lines] == [line["step"] for line in lines], "a second a step, whoever did it"
+    assert seconds == fit(Constant(None), run, {}, tmp_path, ALONE) == 200
+
+
+def test_few_places_still_make_clusters(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    maps, frames = (rng.standard_normal((count, 16)).astype(np.float32) for count in (40, 100))
+    found = MapClusters.found(maps, frames, 50, 0)
+    assert len(found.share) == 20 and found.share.sum() == pytest.approx(1)
+    assert len(set(found.cluster[found.draw(rng, 8)])) == 1
+    nowhere = replace(scenes(), settings=replace(scenes().settings, min_land=2.0))
+    with pytest.raises(TrainingError, match="0 places on land"):
+        AstroLoc(teacher(), nowhere, AstroLocSettings(), ALONE)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"size": 50}, "multiple of 8"),
+        ({"channels": 16}, "at least --channels 32"),
+        ({"size": 16, "dim": 129}, "at most --dim 128"),  # further directions would be copies
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(changed: dict, told: str) -> None:
+    with pytest.raises(TrainingError, match=told):
+        replace(NETWORK, **changed)
 
 
 def test_a_teacher_survives_its_file(tmp_path: Path) -> None:
@@ -304,6 +370,8 @@ def test_a_student_that_cannot_fly_or_learn_is_refused() -> None:
         made(replace(NETWORK, size=96, channels=96, blocks=8), alone)
     with pytest.raises(TrainingError, match="too large for flight"):
         made(replace(NETWORK, dim=512), alone)
+    with pytest.raises(TrainingError, match=r"give at least --closed-form-pairs 16"):
+        made(NETWORK, replace(alone, closed_form_pairs=15))
     with pytest.raises(TrainingError, match="nothing to learn"):
         made(NETWORK, replace(STUDENT, metric=0.0))
     with pytest.raises(TrainingError, match="at least --turns"):
@@ -320,7 +388,9 @@ def test_the_cost_of_a_network_by_hand() -> None:
     assert cost(network, SIZE) == (parameters, 2.0 * multiplications)
 
 
-def test_the_ablation_measures_every_row(tmp_path: Path) -> None:
+def test_the_ablation_measures_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0, 5)
+    monkeypatch.setattr("export.trainer.time", SimpleNamespace(monotonic=lambda: next(clock)))
     places = scenes().pool(2500e3)
     queries = list(simulated_queries(scenes().studio, 4, 0))
     # A query is looked at from all over a cell: from ten thousand places, were they as far apart as these.
@@ -332,9 +402,13 @@ def test_the_ablation_measures_every_row(tmp_path: Path) -> None:
     lines = ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, {"mosaic": ["a"]}, ALONE, lambda line: None)
     assert [line["steps"] for line in lines] == [0, 1] and all(0 <= line["R@5"] <= 100 for line in lines)
     again = ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, {"mosaic": ["a"]}, ALONE, lambda line: None)
-    with pytest.raises(TrainingError, match="other settings"):
-        ablate(chosen, scenes(), teacher(), bench, 1e-3, tmp_path, {"mosaic": ["b"]}, ALONE, lambda line: None)
+    for seconds, mosaic in ((1e-3, "b"), (2e-3, "a")):
+        with pytest.raises(TrainingError, match="other settings"):
+            ablate(
+                chosen, scenes(), teacher(), bench, seconds, tmp_path, {"mosaic": [mosaic]}, ALONE, lambda line: None
+            )
     assert [line["R@20"] for line in again] == [line["R@20"] for line in lines]
+    assert all(later["s"] >= line["s"] > 0 for later, line in zip(again, lines)), "what was spent on a row stays told"
 
 
 def test_the_ablation_leaves_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

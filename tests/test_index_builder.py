@@ -221,9 +221,7 @@ def test_a_palette_is_no_colour(tmp_path: Path) -> None:
         assert (written.read() == np.array([164, 135, 101])[:, None, None]).all()
 
 
-def test_calibration_goes_on_where_it_stopped(
-    pack: Path, blue_marble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calibration_goes_on_where_it_stopped(pack: Path, blue_marble: Path, tmp_path: Path) -> None:
     asked: list[int] = []
 
     def in_process(function, jobs, start, *given):  # type: ignore[no-untyped-def]
@@ -233,11 +231,12 @@ def test_calibration_goes_on_where_it_stopped(
                 raise KeyboardInterrupt
             yield number, float(number), number / 2
 
-    monkeypatch.setattr(calibration, "on_all_cores", in_process)
     told: list[tuple[int, int]] = []
 
     def run() -> calibration.WrongPlaces:
-        return calibration.wrong_places(Mosaic(blue_marble), pack, 5, 0, tmp_path, lambda *at: told.append(at))
+        return calibration.wrong_places(
+            Mosaic(blue_marble), pack, 5, 0, tmp_path, lambda *at: told.append(at), in_process
+        )
 
     with pytest.raises(KeyboardInterrupt):
         run()

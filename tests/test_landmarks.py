@@ -1,5 +1,7 @@
 """Votes, verification and the catalogue, on constructed sky-high truths."""
 
+from dataclasses import replace
+
 import faiss
 import numpy as np
 import pytest
@@ -195,3 +197,5 @@ def test_a_score_and_its_chance_are_each_other_s_inverse() -> None:
     for chance in (0.1, 1e-3, 1e-6):
         assert acceptance.false_fix_probability(acceptance.score_of(chance)) == pytest.approx(chance)
     assert acceptance.score_of(acceptance.limit) == acceptance.least_score
+    lenient = replace(acceptance, limit=2 * acceptance.share)
+    assert lenient.least_score == lenient.anchor, "of scores before the tail the model says nothing"

@@ -1,5 +1,6 @@
 """The descriptor network: patches, pairs, training, export, and what the runtime makes of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,27 @@ def test_hard_negatives_look_alike_and_lie_elsewhere(pairs: PatchPairs) -> None:
     assert np.median(like) > np.median(chance) + 0.1
     rows = draw_rows(np.random.default_rng(0), len(pairs), SMALL, hard)
     assert len(np.unique(rows)) == len(rows) and np.isin(hard[rows], rows).any(axis=1).mean() > 0.3
+
+
+def test_half_of_a_batch_are_hard_negatives_of_the_other_half() -> None:
+    settings, count = PatchTrainSettings(), 100_000
+    rng = np.random.default_rng(0)
+    hard = rng.integers(0, count, (count, 4))
+    hard[rng.permutation(count)[: count // 2]] = -1  # not mined
+    rows = draw_rows(rng, count, settings, hard)
+    others = np.isin(rows, hard[rows])
+    assert settings.batch - 8 < len(rows) <= settings.batch and others.mean() > 0.48
+    assert np.isin(hard[rows[~others]], rows).any(axis=1).all()
+
+
+def test_too_few_pairs_are_told_before_the_first_step(pairs: PatchPairs) -> None:
+    with pytest.raises(TrainingError, match="63 pairs and 50 keypoints without a partner"):
+        PatchRecipe(pairs[np.arange(63)], SMALL)
+    with pytest.raises(TrainingError, match="400 pairs and 0 keypoints"):
+        PatchRecipe(replace(pairs, strangers=pairs.strangers[:0]), SMALL)
+    here = replace(pairs, lat_deg=np.zeros_like(pairs.lat_deg), lon_deg=np.zeros_like(pairs.lon_deg))
+    with pytest.raises(TrainingError, match="only 0 of 400 pairs have one elsewhere"):
+        mine(PatchNet(), here, SMALL, 0)
 
 
 def test_the_file_describes_as_the_network_does(pairs: PatchPairs, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import csv
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,10 @@ def test_statuses_name_the_cause(localizer: Localizer, frame: object, status: St
         ({"vertical": Vertical((0, 0, 0), 0.1)}, "vertical.down_cam"),
         ({"vertical": Vertical((0, 1), 0.1)}, "vertical.down_cam"),
         ({"vertical": Vertical((0, 0, 1), 0.0)}, "vertical.sigma_rad"),
+        ({"vertical": Vertical((0, 0, 1), 1e-160)}, "vertical.sigma_rad is 1e-160: give 1e-06 or more"),
+        ({"vertical": Vertical((0, 0, 1), 0.1)}, "vertical.sigma_rad is 0.1: give 0.0873 or less"),
+        ({"attitude": Attitude((1, 0, 0, 0), 1e-300)}, "attitude.sigma_rad is 1e-300"),
+        ({"prior": Prior(0, 0, 1e-8)}, "prior.sigma_m is 1e-08: give 1 or more"),
         ({"vertical": Vertical.off_nadir(55.0, 0.0, 0.01)}, "off nadir"),
         ({"vertical": Vertical.off_nadir(80.0, 0.0, 0.01)}, "off nadir"),
         ({"vertical": (0, 0, 1)}, "vertical is a tuple"),
@@ -239,6 +245,16 @@ def test_the_describers_are_not_asked_past_the_deadline(
     monkeypatch.setattr(localizer.describer, "describe", never, raising=False)
     fix = localizer.localize(frame, deadline_ms=900.0)
     assert fix.status is Status.TIMEOUT, fix.reason
+
+
+def test_all_threads_share_one_limit_of_blas_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        def __init__(self) -> None:
+            time.sleep(0.05)
+
+    monkeypatch.setattr("onboard.blas._limit", lru_cache(maxsize=1)(Slow))
+    with ThreadPoolExecutor(4) as threads:
+        assert len({id(one) for one in threads.map(lambda _: one_blas_thread(), range(4))}) == 1
 
 
 def test_blas_gets_its_threads_back_from_the_last_of_several() -> None:

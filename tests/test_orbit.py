@@ -9,10 +9,11 @@ from sim_worlds import small_camera
 from onboard import mission
 from onboard.camera_files import save_camera
 from onboard.errors import MissionError
-from onboard.geodesy import geodetic_from_ecef
+from onboard.geodesy import EARTH_RADIUS_M, geodetic_from_ecef
+from onboard.orbit_motion import EARTH_GM_M3_S2, EARTH_J2
 from sim.earth_frames import ecef_from_gcrs, itrs_from_gcrs, itrs_from_teme, sun_ecef, utc_times
 from sim.errors import SimError
-from sim.j2_orbit import EARTH_GM_M3_S2, EARTH_J2, J2Orbit
+from sim.j2_orbit import J2Orbit
 from sim.mean_elements import MeanElements, sun_synchronous
 from sim.orbit import draw_orbit, elements_epoch
 from sim.sgp4_orbit import Sgp4Orbit
@@ -288,6 +289,8 @@ xsi:noNamespaceSchemaLocation="https://sanaregistry.org/r/ndmxml_unqualified/ndm
 
 
 def _mario(kind):
+    if kind == "commented kvn":
+        return "\n  COMMENT leads\n\n" + _mario("kvn").replace("\nEPOCH", "\n\tCOMMENT in between\n  EPOCH")
     fields = dict(zip(*(line.split(",") for line in MARIO_CSV.splitlines())))
     return {
         "csv": MARIO_CSV,
@@ -298,6 +301,7 @@ def _mario(kind):
     }[kind]
 
 
+OMM_FIELDS = dict(zip(*(line.split(",") for line in MARIO_CSV.splitlines())))
 MISSION = """\
 name: test
 camera: camera.yaml
@@ -308,7 +312,7 @@ budget: {pack_mb: 32}
 """
 
 
-@pytest.mark.parametrize("kind", ["csv", "xml", "json", "kvn"])
+@pytest.mark.parametrize("kind", ["csv", "xml", "json", "kvn", "commented kvn"])
 def test_an_omm_flies_as_its_tle_does(tmp_path, kind):
     save_camera(small_camera(), tmp_path / "camera.yaml")
     (tmp_path / "mission.yaml").write_text(MISSION)
@@ -336,6 +340,8 @@ def test_an_omm_flies_as_its_tle_does(tmp_path, kind):
         ("<omm>", "mission.yaml:3: orbit: omm: not XML"),
         ("[{", "mission.yaml:3: orbit: omm: "),
         ("A = 1\nB", "'B' is no 'KEYWORD = value'"),
+        ("COMMENT one\nA = 1\nB = 2\n\n  COMMENT two\nA = 3\nB = 4\n", "A is there twice; keep one message"),
+        ('{"A": 1, "A": 2}', "A is there twice; keep one message"),
         ("EPOCH = 2023-04-25T10:45:30.642912", "the OMM has no MEAN_MOTION, ECCENTRICITY"),
     ],
 )
@@ -344,6 +350,33 @@ def test_a_bad_omm_is_named_with_file_and_line(tmp_path, content, says):
     (tmp_path / "mission.yaml").write_text(MISSION)
     if content is not None:
         (tmp_path / "mario.omm").write_text(content)
+    with pytest.raises(MissionError, match=says):
+        mission.load_mission(tmp_path / "mission.yaml")
+
+
+def test_an_orbit_may_be_as_eccentric_as_its_altitudes_or_its_elements_are():
+    between = mission.Orbit((400e3, 600e3), (0.0, 180.0))
+    perigee, apogee = (EARTH_RADIUS_M + altitude for altitude in between.altitude_m)
+    assert between.eccentricity == pytest.approx((apogee - perigee) / (apogee + perigee))
+    fields = {"ECCENTRICITY": ".0014649"}
+    for elements in ({"tle": MARIO}, {"omm": fields}):
+        assert mission.Orbit((290e3, 290e3), (0.0, 180.0), **elements).eccentricity == 0.0014649
+        assert mission.Orbit((400e3, 600e3), (0.0, 180.0), **elements).eccentricity == between.eccentricity
+    assert mission.Orbit((500e3, 500e3), (0.0, 180.0), tle=VANGUARD).eccentricity == 0.1859667
+
+
+@pytest.mark.parametrize(
+    ("elements", "says"),
+    [
+        ({"tle": [MARIO[0], MARIO[1].replace("0014649", "0.01464")]}, "the eccentricity's digits, not '0.01464'"),
+        ({"omm": {**OMM_FIELDS, "ECCENTRICITY": "small"}}, "omm: ECCENTRICITY 'small' is none: give 0 to 1"),
+        ({"omm": {**OMM_FIELDS, "ECCENTRICITY": "nan"}}, "omm: ECCENTRICITY 'nan' is none: give 0 to 1"),
+    ],
+)
+def test_an_eccentricity_that_is_none_is_refused(tmp_path, elements, says):
+    save_camera(small_camera(), tmp_path / "camera.yaml")
+    (key, value), *_ = elements.items()
+    (tmp_path / "mission.yaml").write_text(MISSION.replace("omm: mario.omm", f"{key}: {json.dumps(value)}"))
     with pytest.raises(MissionError, match=says):
         mission.load_mission(tmp_path / "mission.yaml")
 

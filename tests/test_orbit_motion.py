@@ -18,7 +18,7 @@ from orbit_worlds import (
 
 from onboard.geodesy import ecef_from_ned, geodetic_from_ecef
 from onboard.orbit_filter import GATE_2, bent, distance2, predict, update
-from onboard.orbit_fit import OrbitEstimate, circular_start, fit_orbit, prior_residuals
+from onboard.orbit_fit import OrbitEstimate, circular_start, eccentricity_sigma, fit_orbit, prior_residuals
 from onboard.orbit_measurement import measurement_of, seen_anew
 from onboard.orbit_motion import (
     earth_fixed_velocity,
@@ -69,7 +69,7 @@ def test_transition_is_the_derivative_of_the_motion():
 
 
 ANY_INCLINATION = np.radians(90.0), np.radians(52.0)
-KNOWN_ORBIT = (RADIUS_M, 10e3), (np.radians(INCLINATION_DEG), np.radians(0.3))
+KNOWN_ORBIT = (RADIUS_M, 10e3), (np.radians(INCLINATION_DEG), np.radians(0.3)), 2e-3
 
 
 def _fitted(rng, times_s, sigma_m, inclination_rad=ANY_INCLINATION):
@@ -80,7 +80,7 @@ def _fitted(rng, times_s, sigma_m, inclination_rad=ANY_INCLINATION):
     ]
     inertial = inertial_velocity(truth[-1][:3], truth[-1][3:])
     start = circular_start(times_s[-1], measurements[-1].position_ecef_m, inertial + rng.normal(0, 200, 3))
-    found = fit_orbit(start, measurements, (RADIUS_M, 10e3), inclination_rad)
+    found = fit_orbit(start, measurements, (RADIUS_M, 10e3), inclination_rad, 2e-3)
     assert found is not None
     return truth[-1], found[0]
 
@@ -200,7 +200,7 @@ def test_the_inclination_is_that_of_the_orbit():
     residual, _ = prior_residuals(first_state(50.0, 30.0), *KNOWN_ORBIT)
     assert abs(residual[3]) < 1e-6
     equatorial = np.concatenate([[RADIUS_M, 0.0, 0.0], [0.0, 7e3, 0.0]])
-    residual, slope = prior_residuals(equatorial, (RADIUS_M, 10e3), (0.0, np.radians(0.3)))
+    residual, slope = prior_residuals(equatorial, (RADIUS_M, 10e3), (0.0, np.radians(0.3)), 2e-3)
     assert residual[3] == 0 and np.isfinite(slope).all()
 
 
@@ -231,10 +231,18 @@ def test_frames_that_follow_at_once_count_as_one():
     np.testing.assert_array_equal(seen_anew(one, 20.0).covariance, one.covariance)
 
 
+@pytest.mark.parametrize(("largest", "sigma"), [(0.0, 2e-3), (15e3 / 6781e3, 2e-3), (0.01, 0.01 / 2**0.5)])
+def test_no_more_is_known_of_an_eccentricity_than_the_mission_tells(largest, sigma):
+    """The second is of the packaged mission, 395 to 425 km."""
+    assert eccentricity_sigma(largest) == pytest.approx(sigma)
+    anomalies = np.radians(np.arange(360))
+    assert np.std(largest * np.cos(anomalies)) <= eccentricity_sigma(largest) * 1.001
+
+
 def test_an_impossible_arc_is_no_orbit():
     rng = np.random.default_rng(9)
     truth = states([0.0, 60.0])
     start = circular_start(60.0, truth[1][:3], truth[1][3:])
     still = [measurement_of(right_place(truth[0], 20.0, rng), KNOWN, time) for time in (0.0, 600.0, 1200.0)]
-    found = fit_orbit(start, still, (6371e3 + ALTITUDE_M[0], 1e3), ANY_INCLINATION)
+    found = fit_orbit(start, still, (6371e3 + ALTITUDE_M[0], 1e3), ANY_INCLINATION, 2e-3)
     assert found is None or found[1] > 1000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onboard import Vertical
+from onboard import Status, Vertical
 from onboard.camera import Camera
 from onboard.ground_plane import GroundPlane
 from onboard.intake import Rejected
@@ -73,9 +73,10 @@ def test_detail_finer_than_the_catalogues_is_averaged_out(tilt_deg: float) -> No
 
 
 def test_nothing_is_seen_of_a_picture_beyond_its_reach() -> None:
-    """A usable axis at the very edge of a picture whose every pixel looks too far out: an empty mask, no error."""
+    """A usable axis at the very edge of a picture whose every pixel looks too far out."""
     beside = Camera(640, 480, 2000.0, 2000.0, -3000.0, 240.0)
-    assert not rectifier(beside, tilted(405e3, 50.0, 90.0), 930.0).mask.any()
+    with pytest.raises(Rejected, match="too little"):
+        rectifier(beside, tilted(405e3, 50.0, 90.0), 930.0)
 
 
 def test_more_ground_than_memory_is_refused() -> None:
@@ -84,3 +85,47 @@ def test_more_ground_than_memory_is_refused() -> None:
     with pytest.raises(Rejected, match="from 6000 km"):
         rectifier(camera, GroundPlane(6000e3), 930.0)
     assert rectifier(camera, GroundPlane(405e3), 930.0).mask.size < 300_000
+
+
+@pytest.mark.parametrize("name", ["centre_px", "map_x", "mask", "camera"])
+def test_one_bit_of_what_is_kept_for_a_camera_is_found_and_it_is_made_anew(name: str) -> None:
+    """A bit of ``centre_px`` moved every fix by 29 km, with all landmarks in agreement."""
+    camera = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5)
+    frame = np.zeros((972, 1296, 3), np.uint8)
+    made = rectifier(camera, GroundPlane(405e3), 930.0)
+    was = made(frame)
+    if name == "centre_px":
+        object.__setattr__(made, "centre_px", (made.centre_px[0] - 32, made.centre_px[1]))
+    elif name == "camera":
+        object.__setattr__(camera, "fx", camera.fx * 1.0625)
+    else:
+        kept = getattr(made, name).reshape(-1).view(np.uint8)
+        kept[len(kept) // 2] ^= 1
+    with pytest.raises(Rejected, match="changed in memory") as refused:
+        made(frame)
+    assert refused.value.status is Status.PACK_CORRUPT
+    anew = rectifier(Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5), GroundPlane(405e3), 930.0)
+    assert anew is not made and anew(frame).centre_px == was.centre_px
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "focal_px"), [(4096, 512, 6000.0), (2048, 128, 3000.0), (8000, 400, 9000.0)]
+)
+def test_sensors_of_any_shape_are_reduced(width: int, height: int, focal_px: float) -> None:
+    """The sides are rounded each for itself: an aspect ratio one in a hundred off was refused as another camera's."""
+    camera = Camera(width, height, focal_px, focal_px, (width - 1) / 2, (height - 1) / 2)
+    made = rectifier(camera, GroundPlane(500e3), 930.0)
+    seen_m = np.array([width, height]) * 500e3 / focal_px
+    np.testing.assert_allclose(np.array(made.mask.shape[::-1]) * 930.0, seen_m, rtol=0.02, atol=2 * 930.0)
+
+
+def test_every_altitude_serves_a_camera() -> None:
+    for altitude_m in np.arange(50e3, 200e3, 2e3):
+        rectifier(NARROW, GroundPlane(float(altitude_m)), 930.0)
+
+
+def test_a_picture_smaller_than_a_patch_is_refused() -> None:
+    """800 mm before a sensor of 36 mm, from 405 km."""
+    long = Camera(4928, 3280, 109_500.0, 109_500.0, 2463.5, 1639.5)
+    with pytest.raises(Rejected, match=r"sees 19 x 13 km, too little for 930 m"):
+        rectifier(long, GroundPlane(405e3), 930.0)

@@ -176,5 +176,7 @@ def test_how_vague_a_pose_is_counts_in_what_was_told(strip: tuple[Pose, Pose, Sc
     pose = Pose(level.position_ecef_m, level.ecef_from_cam, np.diag([1, 1, 1, *3 * [np.radians(0.5) ** 2]]))
     assert vagueness(pose, KNOWN) == pytest.approx(0.5, rel=0.01)
     assert vagueness(pose, replace(KNOWN, pointing_sigma_rad=np.radians(0.1))) == pytest.approx(5.0, rel=0.01)
+    loosely = replace(KNOWN, pointing_sigma_rad=np.radians(5.0))
+    assert vagueness(pose, loosely) == pytest.approx(0.5, rel=0.01), "who was told little is no surer for it"
     high = Pose(level.position_ecef_m, level.ecef_from_cam, np.diag([1, 1, 12.15e3**2, *3 * [1e-12]]))
     assert vagueness(high, KNOWN) == pytest.approx(3.0, rel=0.01)

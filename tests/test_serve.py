@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onboard import wire
+from onboard.camera import Camera
 from onboard.cli import main
 from onboard.errors import INTERNAL_ERROR, WireError
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
@@ -36,6 +37,7 @@ class Recorder:
 
     def __init__(self):
         self.asked, self.gate = [], threading.Event()
+        self.camera = Camera(32, 24, 30.0, 30.0, 15.5, 11.5)
         self.gate.set()
 
     def localize(self, frame, **knowledge):
@@ -314,6 +316,28 @@ def test_two_clients_get_their_own_replies(served):
     assert (two.reply()["seq"], one.reply()["seq"]) == (2, 1)
 
 
+@pytest.mark.parametrize("port", ["70000", "55x", "-5", ""])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(WireError, match=rf"cannot serve at tcp://127\.0\.0\.1:{port}: a port is 0 .*to 65535"):
+        Server(Recorder(), f"tcp://127.0.0.1:{port}", {})
+
+
+@pytest.mark.parametrize("width, height, bytes_", [(640, 480, 16 * 3 * 640 * 480), (32, 24, 1 << 20)])
+def test_a_part_may_be_as_large_as_the_cameras_frames_call_for(width, height, bytes_):
+    assert wire.largest_part_bytes(width, height) == bytes_
+
+
+def test_who_sends_a_larger_part_is_cut_off_and_the_others_are_served(served):
+    server, recorder = served
+    largest = wire.largest_part_bytes(32, 24)
+    client, other = Client(server), Client(server)
+    client.send(wire.frame_message(1, bytes(largest)))
+    assert client.reply()["status"] == "BAD_FRAME"  # no JPEG, but taken
+    client.send(wire.frame_message(2, bytes(largest + 1)))
+    assert not client.socket.poll(500)
+    assert other.ask(wire.frame_message(3, FRAME))["status"] == "FIX" and len(recorder.asked) == 1
+
+
 def test_an_address_in_use_is_one_clear_error(served):
     with pytest.raises(WireError, match=r"cannot serve at tcp://127\.0\.0\.1:\d+: Address already in use"):
         Server(Recorder(), served[0].endpoint, {})
@@ -328,8 +352,44 @@ def test_a_reply_that_is_none_is_refused():
     with pytest.raises(WireError, match="holds no fix"):
         wire.fix_of({"status": "FIX"})
     for half in (replace(FIX, sigma_m=0.0), replace(FIX, sigma_m=np.nan), replace(FIX, lat_deg=np.nan)):
-        with pytest.raises(WireError, match="has all its estimates, and a sigma_m above 0"):
+        with pytest.raises(WireError, match=r"the reply holds no fix: ValueError (sigma_m|lat_deg): "):
             wire.fix_of(wire.parse_reply([wire.reply("fix", 1, "x", **wire.plain_fix(half))]))
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("position_ecef_m", None),
+        ("position_ecef_m", [1.0, 2.0]),
+        ("position_ecef_m", [1.0, 2.0, float("inf")]),
+        ("position_ecef_m", ["1", "2", "3"]),
+        ("covariance_ecef_m2", None),
+        ("covariance_ecef_m2", [1.0] * 9),
+        ("covariance_ecef_m2", [[1.0, 0.0, 0.0]] * 2),
+        ("covariance_ecef_m2", [[1.0, 0.0, float("nan")]] * 3),
+        ("quat_ecef_from_cam_wxyz", [[0.5] * 4]),
+        ("lat_deg", "12"),
+        ("false_fix_probability", True),
+        ("inliers", "many"),
+        ("inliers", 3.5),
+        ("votes", None),
+        ("timestamp_ns", "now"),
+        ("timings_ms", [1.0]),
+        ("timings_ms", {"total": "long"}),
+        ("reason", None),
+    ],
+)
+def test_a_fix_with_a_field_of_another_kind_is_refused_by_name(name, value):
+    header = wire.plain_fix(FIX)
+    wire.fix_of(header)
+    with pytest.raises(WireError, match=f"the reply holds no fix: .*{name}: "):
+        wire.fix_of({**header, name: value})
+
+
+def test_an_estimate_without_a_fix_is_refused():
+    header = wire.plain_fix(no_fix(Status.DARK, "night"))
+    with pytest.raises(WireError, match="lat_deg: must be null where the status is DARK"):
+        wire.fix_of({**header, "lat_deg": 1.0})
 
 
 def test_the_verb_serves_until_it_is_told_to_stop(pack, blue_marble, localizer):

@@ -131,6 +131,13 @@ def test_frames_before_and_between_are_told_by_those_after():
     assert known[0].frames_used == 3 and {error_m(s, t) < 4 * s.sigma_m for s, t in zip(known, truth)} == {True}
 
 
+def test_an_orbit_begun_with_one_fix_is_not_said_to_be_found_by_frames_together():
+    looks = [(strong(first_state(), np.random.default_rng(4)), time_ns(0.0)), (NIGHT, time_ns(90.0))]
+    known = whole_pass(Tracker(ToldLocalizer(), MOUNT_DEG), looks, ALTITUDE_M)
+    assert [state.status for state in known] == [TrackStatus.TRACKING, TrackStatus.COASTING]
+    assert known[0].reason == "orbit begun with one fix and the camera's heading along it"
+
+
 def test_nothing_is_forgotten_over_a_gap_after_which_the_orbit_bends():
     """A prediction over eighty minutes is so vague that the update takes the bend of the orbit for noise."""
     rng = np.random.default_rng(5)
@@ -139,7 +146,7 @@ def test_nothing_is_forgotten_over_a_gap_after_which_the_orbit_bends():
     tracker = Tracker(ToldLocalizer())
     flown = [tracker.update(frame, timestamp_ns, ALTITUDE_M) for frame, timestamp_ns in looks]
     known = whole_pass(Tracker(ToldLocalizer()), looks, ALTITUDE_M)
-    assert tracker.state_at(time_ns(-4800.0)).sigma_m > 30e3  # backwards, from the last frames alone
+    assert tracker.state_at(time_ns(0.0)).sigma_m > 30e3  # backwards, from the last frames alone
     assert [state.status for state in flown[1:]] == [TrackStatus.TRACKING] * 4
     assert all(after.sigma_m <= 1.01 * before.sigma_m for after, before in zip(known[1:], flown[1:], strict=True))
 
@@ -235,6 +242,7 @@ def _over_africa():
         ("file,time_utc\na.png\n", "line 2: time_utc '' is no UTC time"),
         ("file,time_utc\na.png,2026-07-01T10:00:00Z\nb.png,noon\n", "line 3: time_utc 'noon' is no UTC time"),
         ("file,time_utc\n,2026-07-01T10:00:00Z\n", "line 2: names no file"),
+        ("file,time_utc\n\na.png,2026-07-01T10:00:00Z\n\n\nb.png,noon\n", "line 6: time_utc 'noon' is no UTC time"),
         ("file,time_utc\na.png,2026-07-01 10:00:00\nb.png,2026-07-01T10:00:00.0Z\n", "line 3: b.png has the time of a"),
     ],
 )
