@@ -13,8 +13,10 @@ from onboard.pose import quat_from_matrix
 from sim.earth_frames import ecef_from_gcrs
 from sim.orbit import Orbit
 
-# Jitter lives between slow flexing and what an exposure would blur.
-JITTER_BAND_HZ = (0.01, 10.0)
+# Periods of 20 to 200 s: a camera that jitters by half a degree turns at about a milliradian a second, as pictures show
+# (`look.draw_look`); at 10 Hz it would turn at 20 degrees a second, and blur them all.
+JITTER_BAND_HZ = (0.005, 0.05)
+_TURN_STEP = np.timedelta64(10, "ms")  # as long as a picture takes: a shutter is open for 8 ms, a read-out takes 60
 _WAVES = 32
 _JITTER_EPOCH = np.datetime64("2000-01-01", "us")
 
@@ -52,7 +54,7 @@ class Jitter:
 
 
 def draw_jitter(sigma_rad: float, rng: np.random.Generator) -> Jitter:
-    """Jitter of a given sigma; frames more than a minute apart see it as white."""
+    """Jitter of a given sigma; frames ten seconds apart see it as white, or nearly (a correlation of -0.1)."""
     return Jitter(
         sigma_rad, rng.uniform(*JITTER_BAND_HZ, (3, _WAVES)), rng.uniform(0, 2 * np.pi, (3, _WAVES))
     )  # fmt: skip
@@ -95,6 +97,7 @@ class NadirPointing:
             "bias_rad": list(self.bias_rad),
             "down_cam": list(self.down_cam),
             "jitter_sigma_rad": 0.0 if self.jitter is None else self.jitter.sigma_rad,
+            "jitter_band_hz": list(JITTER_BAND_HZ),
         }
 
 
@@ -143,6 +146,24 @@ def draw_tumble(
     axis = rng.normal(size=3)
     x, y, z = (np.radians(rate_deg_s) * axis / np.linalg.norm(axis)).tolist()
     return Tumble(epoch, ecef_from_gcrs(at)[0].T @ ecef_from_cam, (x, y, z))
+
+
+def turns_rad_s(attitude: Attitude, orbit: Orbit, times: NDArray[np.datetime64]) -> Array:
+    """Angular velocity (N, 3), in its own axes, at which a camera turns against one that is held to the nadir (which
+    itself turns once a revolution): up to each of the times, from the first of them on, so that an attitude that is
+    known from the first to the last is enough."""
+    starts = times - _TURN_STEP
+    starts[0] = times[0]
+    rotations, downs = [], []
+    for moments in (starts, starts + _TURN_STEP):
+        positions, velocities = orbit.states(moments)
+        lat, lon, _ = geodetic_from_ecef(positions)
+        rotations.append(attitude.ecef_from_cam(moments, positions, velocities))
+        downs.append(ecef_from_ned(lat, lon)[..., 2])
+    # So small an angle is its sine.
+    held = Rotation.from_rotvec(np.cross(downs[0], downs[1])).as_matrix()
+    turned = np.swapaxes(rotations[0], -1, -2) @ np.swapaxes(held, -1, -2) @ rotations[1]
+    return Rotation.from_matrix(turned).as_rotvec() / (_TURN_STEP / np.timedelta64(1, "s"))
 
 
 def quat_wxyz(rotation: Array) -> tuple[float, float, float, float]:

@@ -4,7 +4,6 @@ import ctypes
 import os
 import platform
 import signal
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -85,7 +84,6 @@ class FrameStream:
     takes ``chunk`` frames at a time; where a draw looks at one place several times in a row, chunks of as many spare
     the reading. At most two chunks a worker wait to be fetched. The workers end with the iterator: when it is used up,
     closed, dropped, or left by an exception. A worker's error is raised here as SimError, caused by the original.
-    ``ocean``: one that is read already, for the start to take less time.
     """
 
     camera: Camera
@@ -96,7 +94,6 @@ class FrameStream:
     start: int = 0
     stop: int | None = None
     chunk: int = 8
-    ocean: OceanMask | None = None
 
     def __post_init__(self) -> None:
         if self.chunk < 1 or self.start < 0 or (self.workers is not None and self.workers < 1):
@@ -107,22 +104,20 @@ class FrameStream:
     def __iter__(self) -> Iterator[RenderedFrame]:
         workers = self.workers or os.cpu_count() or 1
         wanted = self.start
-        with tempfile.TemporaryDirectory(prefix="nadir-") as folder:
-            (self.ocean or OceanMask()).save(Path(folder))
-            pool = ProcessPoolExecutor(
-                workers, get_context("spawn"), _start_worker,
-                (self.camera, self.mosaic_paths, self.draw, self.seed, Path(folder)),
-            )  # fmt: skip
-            try:
-                for frame in self._in_order(pool, 2 * workers):
-                    yield frame
-                    wanted = frame.truth.index + 1
-            except BrokenProcessPool as error:
-                raise SimError(
-                    f"a rendering process died (out of memory?); go on with start={wanted}, with fewer workers"
-                ) from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+        OceanMask()  # made here where it is missing, better than in every worker at once
+        pool = ProcessPoolExecutor(
+            workers, get_context("spawn"), _start_worker, (self.camera, self.mosaic_paths, self.draw, self.seed)
+        )
+        try:
+            for frame in self._in_order(pool, 2 * workers):
+                yield frame
+                wanted = frame.truth.index + 1
+        except BrokenProcessPool as error:
+            raise SimError(
+                f"a rendering process died (out of memory?); go on with start={wanted}, with fewer workers"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _in_order(self, pool: ProcessPoolExecutor, ahead: int) -> Iterator[RenderedFrame]:
         waiting: deque[tuple[range, Future[list[RenderedFrame]]]] = deque()
@@ -175,14 +170,14 @@ class Studio:
 _studio: Studio  # of a worker process, made when it starts
 
 
-def _start_worker(camera: Camera, mosaic_paths: tuple[Path, ...], draw: Draw, seed: int, ocean: Path) -> None:
+def _start_worker(camera: Camera, mosaic_paths: tuple[Path, ...], draw: Draw, seed: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's, which then ends the workers
     end_with_parent()
     cv2.setNumThreads(1)
     keep_freed_memory()
     global _studio
     mosaic = plugins.service("mosaic")(*mosaic_paths)
-    _studio = Studio(Renderer(camera, mosaic, OceanMask(ocean)), draw, seed)
+    _studio = Studio(Renderer(camera, mosaic), draw, seed)
 
 
 def keep_freed_memory() -> None:

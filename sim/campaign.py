@@ -1,8 +1,8 @@
 """A campaign: a scenario rendered, localized and judged, in one directory that a rerun completes."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from sim.errors import SimError
 from sim.flight_check import require_earth_in_view
 from sim.footprint import swath_m
 from sim.geojson import footprints_geojson
-from sim.ocean import ocean_files
 from sim.oem import object_id_of, oem_text
 from sim.progress import Progress
 from sim.record_log import Record, RecordLog
@@ -88,26 +87,46 @@ def require_flyable(scenario: Scenario, mosaic: Mosaic, shots: Sequence[Shot]) -
 
 
 def claim(out: Path, config: Record) -> None:
-    """Make the directory this campaign's, or find that it is."""
+    """Make the directory this campaign's, or find that it is; SimError where it is another's.
+
+    Other ``versions`` (code and packages) than before are no other campaign: a comment mended overnight shall not cost
+    the frames of a day. But they are told, and added to config.json under ``resumed_with``, which the report shows.
+    """
     text = json.dumps(config, indent=1, allow_nan=False) + "\n"
     path = out / "config.json"
     if path.exists():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise SimError(f"{path}: is no JSON ({error}); name another --out or remove it") from error
+        there = read_config(path)
         wanted = json.loads(text)
         keys = [*wanted, *(key for key in there if key not in wanted)]
-        differ = [key for key in keys if key != "versions" and there.get(key) != wanted.get(key)]
+        differ = [key for key in keys if key not in ("versions", "resumed_with") and there.get(key) != wanted.get(key)]
         if differ:
             raise SimError(
                 f"{out}: holds another campaign (different: {', '.join(differ)}); name another --out, or remove it"
             )
+        versions, resumed_with = wanted.get("versions"), there.get("resumed_with", [])
+        if versions not in (there.get("versions"), *resumed_with):
+            print(
+                f"warning: {out} was begun with other code or packages than are installed now; frames made from here "
+                f"on are of these, as its config.json will say (resumed_with). Frames of one kind: another --out",
+                file=sys.stderr,
+            )
+            write_whole(path, json.dumps(there | {"resumed_with": [*resumed_with, versions]}, indent=1) + "\n")
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SimError(f"{out}: exists and is no campaign (no config.json); name another --out")
     (out / "frames").mkdir(parents=True)
     write_whole(path, text)
+
+
+def read_config(path: Path) -> Record:
+    """A campaign's config.json; SimError where it is none."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SimError(f"{path}: is no JSON ({error}); name another directory, or remove it") from error
+    if not isinstance(config, dict):
+        raise SimError(f"{path}: is no campaign's, but {config!r:.40}; name another directory, or remove it")
+    return config
 
 
 def told_altitude_m(mission: Mission) -> tuple[float, float]:
@@ -133,8 +152,7 @@ def _fly(
     missing = [shot for shot in shots if not is_done(shot)]
     flown: Iterable[Flown] = ()
     if missing:
-        shared = replace(plan, ocean=Path(ocean_files().name))
-        flown = crew.work(partial(fly, shared.packed()), missing)
+        flown = crew.work(partial(fly, plan.packed()), missing)
     counts = {"right": 0, "wrong": 0, "none": 0}
     for fix in fixes.records.values():
         counts[outcome(fix, limit_m)] += 1

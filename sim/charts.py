@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from scipy.stats import chi2
@@ -101,7 +102,8 @@ def error_chart(fixes: Sequence[Record], statistics: Record) -> bytes:
             at = float(np.percentile(errors_km, share))
             nadir.plot([at], [share / 100], "o", color=INK, markersize=4)
             nadir.annotate(f"{name} {at:.2f} km", (at, share / 100), (6, -10), textcoords="offset points", fontsize=8)
-        _log_x(nadir)
+        nadir.set_xscale("log")
+        _plain_log(nadir.xaxis)
         nadir.set(title="nadir error, km", ylim=(0, 1.25), yticks=np.arange(0, 1.01, 0.25))
         nadir.legend(loc="upper left", frameon=False, fontsize=8)
         for i, (axis, colour) in enumerate(zip(AXES, (BLUE, RIGHT, ENDINGS["NO_MATCH"].colour))):
@@ -150,16 +152,18 @@ def consistency_chart(fixes: Sequence[Record], statistics: Record) -> bytes:
 def _by_inliers(axes: Axes, bins: list[Record]) -> None:
     bins = [each for each in bins if each["n"]]
     for i, each in enumerate(bins):
-        low, high = each["mean_band95"]
-        axes.plot([i, i], [max(low, 0.05), high], color=BLUE, linewidth=9, alpha=0.25, solid_capstyle="butt")
+        if each["mean_band95"] is not None:
+            low, high = each["mean_band95"]
+            axes.plot([i, i], [max(low, 0.05), high], color=BLUE, linewidth=9, alpha=0.25, solid_capstyle="butt")
         axes.plot([i], [max(each["mean"], 0.05)], "o", color=RIGHT)
     axes.axhline(3, color=BLUE, linewidth=1)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    _plain_log(axes.yaxis)
     axes.set_xticks(
         range(len(bins)), [f"{each['inliers'].replace(' to ', '-')}\nn={each['n']}" for each in bins], fontsize=7
     )
-    axes.set(title="mean by inliers (honest: 3, band)", xlim=(-0.6, len(bins) - 0.4))
+    band = ", band" if any(each["mean_band95"] is not None for each in bins) else ""
+    axes.set(title=f"mean by inliers (honest: 3{band})", xlim=(-0.6, len(bins) - 0.4))
 
 
 def reliability_chart(reliability: Record) -> bytes:
@@ -195,7 +199,8 @@ def latency_chart(fixes: Sequence[Record]) -> bytes:
             values = np.sort([fix[key] for fix in fixes])
             shares = f"median {np.median(values):.0f}, 95 % {np.percentile(values, 95):.0f} ms"
             _cdf(axes, np.maximum(values, 0.1), colour, f"{label}: {shares}")
-        _log_x(axes)
+        axes.set_xscale("log")
+        _plain_log(axes.xaxis)
         axes.set(title="time a frame, ms", ylim=(0, 1.25), yticks=np.arange(0, 1.01, 0.25))
         axes.legend(loc="upper left", frameon=False, fontsize=8)
 
@@ -207,29 +212,28 @@ def first_fix_chart(first: Record) -> bytes:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        flights, longest = first["flights"], 1.0
+        flights = first["flights"]
+        end = max(each["flown_s"] / each["revolution_s"] for each in flights)
         for key, colour, label in (
             ("first_fix_s", RIGHT, "any right fix"),
             ("first_accurate_fix_s", BLUE, f"within {first['accurate_m'] / 1e3:.0f} km"),
         ):
             times = np.sort([each[key] / each["revolution_s"] for each in flights if each[key] is not None])
-            longest = max(longest, *times, 0)
-            axes.step([0, *times, 100], [0, *(np.arange(len(times)) + 1), len(times)], where="post", color=colour,
+            axes.step([0, *times, end], [0, *(np.arange(len(times)) + 1), len(times)], where="post", color=colour,
                       label=f"{label} ({len(times)} of {len(flights)})")  # fmt: skip
         axes.axvline(1, color=FAINT, linestyle="--", linewidth=1)
-        axes.set(title="orbits with a first fix", xlabel="revolutions since the first frame", xlim=(0, 1.05 * longest),
+        axes.set(title="orbits with a first fix", xlabel="revolutions since the first frame", xlim=(0, 1.05 * end),
                  ylim=(0, len(flights) * 1.03))  # fmt: skip
         axes.legend(loc="lower right", frameon=False, fontsize=8)
 
     return _svg(draw, 5.6, 3.2)
 
 
-def _log_x(axes: Axes) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5 of each decade, so that less than one has some."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+def _plain_log(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 of each decade of a logarithmic axis, so that less than one has some."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _cdf(axes: Axes, ordered: np.ndarray, colour: str, label: str) -> None:

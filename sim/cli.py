@@ -119,7 +119,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         if getattr(arguments, name) is not None:
             users = " or ".join(scenario for scenario, options in _DEFAULTS.items() if name in options)
             raise SimError(f"--{name.replace('_', '-')} is for --scenario {users}, not {arguments.scenario}")
-    if arguments.scenario not in ("orbit", "orbits") and (arguments.attitude or arguments.tumble_deg_s):
+    if arguments.scenario not in ("orbit", "orbits") and (
+        arguments.attitude is not None or arguments.tumble_deg_s is not None
+    ):
         raise SimError(f"--attitude and --tumble-deg-s are for --scenario orbit or orbits, not {arguments.scenario}")
     given = {name: getattr(arguments, name) for name in own}
     return {name: own[name] if value is None else value for name, value in given.items()}
@@ -177,12 +179,17 @@ def table(statistics: dict[str, Any]) -> str:
     if joint["n"]:
         lines.append(
             f"normalised error squared: mean {joint['mean']:.1f} (3 if the covariance is honest), "
-            f"{joint['inside95']:.0%} inside the 95 % band"
+            f"{joint['inside95']:.0%} inside the 95 % band ({statistics['all']['wrong']} wrong left out)"
         )
     if first is not None and len(first["flights"]) > 1:
-        share = first["within_one_revolution"]
-        lines.append(
-            f"first fix within one revolution: {share['value']:.0%} of {len(first['flights'])} orbits "
-            f"({share['low95']:.0%} to {share['high95']:.0%})"
-        )
+        share, orbits = first["within_one_revolution"], len(first["flights"])
+        if share is None:
+            lines.append(
+                f"first fix: in {orbits - first['never']} of {orbits} orbits, flown for less than a revolution"
+            )
+        else:
+            lines.append(
+                f"first fix within one revolution: {share['value']:.0%} of {orbits} orbits "
+                f"({share['low95']:.0%} to {share['high95']:.0%})"
+            )
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """All that a campaign's result depends on, as plain JSON."""
 
 import hashlib
+from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ _PACKAGES = ("nadir", "numpy", "opencv-python-headless", "faiss-cpu", "astropy",
 
 
 def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a campaign; ``versions`` is for the record and not compared. pack: `pack_identity`."""
+    """The configuration of a campaign; ``versions`` need not be the same to go on with it. pack: `pack_identity`."""
     camera = scenario.mission.camera
     return {
         "records": RECORDS,
@@ -37,7 +38,7 @@ def configuration(scenario: Scenario, mosaics: list[Path], pack: dict[str, Any])
         "mosaics": [file_identity(path) for path in mosaics],
         "pack": pack,
         "settings": scenario.settings(),
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": versions(),
     }
 
 
@@ -63,6 +64,22 @@ def file_identity(path: Path) -> dict[str, Any]:
 def pack_identity(pack: Path) -> dict[str, Any]:
     """Which pack it is, for `configuration`."""
     return {"name": pack.name, "manifest_sha256": _sha256(pack / MANIFEST)}
+
+
+def versions() -> dict[str, str]:
+    """Of the packages and of the code that answers follow from."""
+    return {name: version(name) for name in _PACKAGES} | {"code_sha256": code_sha256()}
+
+
+def code_sha256() -> str:
+    """Of all sources of the runtime and of the simulator."""
+    digest = hashlib.sha256()
+    for package in ("onboard", "sim"):
+        folder = Path(str(resources.files(package)))
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{package}/{path.relative_to(folder).as_posix()}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _mask_sha256(mask: NDArray[np.bool_]) -> str:

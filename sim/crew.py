@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from onboard.worker import end_with_parent
@@ -35,14 +37,18 @@ class LocalCrew:
     def work(self, function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         workers = self.workers or os.cpu_count() or 1
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, context, initializer=end_with_parent)
+        pool = ProcessPoolExecutor(workers, context, initializer=_start_worker)
         try:
-            yield from _as_they_come(pool, function, jobs, in_hand=2 * workers)
+            yield from _as_they_come(pool, function, jobs, workers)
         except BrokenProcessPool as error:
             raise SimError(
                 "a worker process died (out of memory?); what is done is kept: run the same command again, with fewer "
                 "--workers"
             ) from error
+        except BaseException:  # a job failed, or nobody wants the rest: half a job is not waited for, it may take hours
+            for process in list(pool._processes.values()):
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -69,7 +75,7 @@ class DaskCrew:
                 print("hint: a Dask worker makes one frame at a time: --nworkers auto --nthreads 1", file=sys.stderr)
             try:
                 with _dask_executor(client) as executor:
-                    yield from _as_they_come(executor, function, jobs, in_hand=2 * len(threads))
+                    yield from _as_they_come(executor, function, jobs, len(threads))
             except (KilledWorker, CancelledError, CommClosedError) as error:
                 raise SimError(
                     f"--scheduler {self.address}: workers or scheduler were lost ({error}); what is done is kept: "
@@ -87,19 +93,34 @@ def _dask_executor(client: Any) -> Iterator[Executor]:
 
 
 def _as_they_come(
-    executor: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], in_hand: int
+    executor: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], hands: int
 ) -> Iterator[Result]:
-    """Results in order of completion, at most ``in_hand`` jobs under way: an interruption loses no more."""
+    """Results in order of completion; one job more than there are hands is under way, so that none waits. A failure is
+    raised when all that is done has been given."""
     queue = iter(jobs)
-    running = {executor.submit(function, job) for _, job in zip(range(in_hand), queue)}
+    running = {executor.submit(function, job) for job in islice(queue, hands + 1)}
     try:
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
+            failed = [future for future in done if not _succeeded(future)]
+            if failed:
+                done |= {future for future in running if future.done()}
+            else:
+                running |= {executor.submit(function, job) for job in islice(queue, len(done))}
             for future in done:
-                for job in queue:
-                    running.add(executor.submit(function, job))
-                    break
-                yield future.result()
+                if _succeeded(future):
+                    yield future.result()
+            for future in failed:
+                future.result()
     finally:
         for future in running:
             future.cancel()
+
+
+def _succeeded(future: "Future[Any]") -> bool:
+    return not future.cancelled() and future.exception() is None
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends the workers
+    end_with_parent()

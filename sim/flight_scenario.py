@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from onboard.geodesy import EARTH_RADIUS_M, Array, geodetic_from_ecef
 from onboard.mission import Mission
+from onboard.orbit_motion import EARTH_GM_M3_S2
+from sim.attitude import turns_rad_s
 from sim.earth_frames import sun_ecef, utc_times
 from sim.errors import SimError
 from sim.flight_check import require_earth_in_view, require_mission_altitude
-from sim.j2_orbit import EARTH_GM_M3_S2
 from sim.look import draw_look
 from sim.orbit import draw_orbit, elements_epoch
 from sim.pointing import Pointing
@@ -61,11 +62,14 @@ class FlightScenario:
             require_earth_in_view(self.mission.camera, positions, rotations)
             lats, lons, _ = geodetic_from_ecef(positions)
             first, suns = len(shots), sun_ecef(flight.times)
+            turns = turns_rad_s(flight.attitude, flight.orbit, flight.times).tolist()
             for i, start in enumerate(_weather_starts(flight.times, positions[0], velocities[0])):
                 rng = np.random.default_rng((self.seed, 2, first + start))
                 season = season_of(flight.times[start])
                 look = draw_look(rng, float(lats[start]), float(lons[start]), self.cloud_cover, season)
-                look = replace(look, track_deg=track_deg(rotations[i], velocities[i]))
+                look = replace(
+                    look, track_deg=track_deg(rotations[i], velocities[i]), turn_rad_s=tuple(turns[i])
+                )  # fmt: skip
                 shots.append(
                     shot_at(
                         len(shots), flight.times[i], positions[i], rotations[i], suns[i], look,

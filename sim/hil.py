@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from onboard import wire
@@ -30,7 +29,7 @@ from sim.judgement import fix_record
 from sim.record_log import Record, RecordLog
 from sim.scenario import Shot
 from sim.station import Flown, Plan, fly
-from sim.statistics import outcome, right_within_m
+from sim.statistics import outcome, percentiles, right_within_m
 from sim.target import Target
 from sim.texture import Mosaic
 
@@ -107,7 +106,10 @@ def way_statistics(fixes: Sequence[Record], budget_ms: float) -> Record:
         "restarts": sum(one != other for one, other in pairwise(instances)),
         "budget_ms": budget_ms,
         "within_budget": sum(fix["latency_ms"] <= budget_ms for fix in answered),
-        **{name: _percentiles([fix[name] for fix in fixes]) for name in ("latency_ms", "solve_ms", "waited_ms")},
+        **{
+            name: percentiles([fix[name] for fix in fixes if fix[name] is not None])
+            for name in ("latency_ms", "solve_ms", "waited_ms")
+        },
     }
 
 
@@ -218,9 +220,3 @@ def _ending(fix: Record, limit_m: float) -> str:
     if fix["status"] in (DROPPED, LOST):
         return str(fix["status"].lower())
     return {"none": "no fix"}.get(outcome(fix, limit_m), outcome(fix, limit_m))
-
-
-def _percentiles(values: Sequence[float | None]) -> Record:
-    known = [value for value in values if value is not None]
-    shares = {"median": 50, "p95": 95, "p99": 99, "max": 100}
-    return {name: float(np.percentile(known, share)) if known else None for name, share in shares.items()}

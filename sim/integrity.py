@@ -4,7 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from sim.campaign import read_config
 from sim.errors import SimError
+from sim.hil_drive import DROPPED, LOST
 from sim.proportion import at_most
 from sim.record_log import Record
 from sim.reliability import reliability
@@ -13,7 +15,7 @@ from sim.statistics import outcome
 
 @dataclass(frozen=True, eq=False)
 class Flights:
-    """What is read of a campaign's directory. limit_m: within which a fix is right."""
+    """What is read of a campaign's directory: the frames that were answered. limit_m: within which a fix is right."""
 
     config: Record
     truths: list[Record]
@@ -22,14 +24,15 @@ class Flights:
 
 
 def integrity(folders: list[Path]) -> Record:
-    """Of all frames of finished campaigns: frames, solved and wrong with their 95 % bound, altogether and by group, and
-    `reliability`. Raises SimError where a directory holds no finished campaign, where packs, cameras or limits differ,
-    or where two hold the same frames."""
+    """Of all answered frames of finished campaigns: frames, solved and wrong with their 95 % bound, altogether and by
+    group, and `reliability`. Raises SimError where a directory holds no finished campaign, where packs, cameras or
+    limits differ, or where two hold the same frames."""
     campaigns = [_read(folder) for folder in folders]
     first = campaigns[0]
     for folder, campaign in zip(folders, campaigns):
-        for key in ("records", "pack", "camera"):
-            if campaign.config.get(key) != first.config.get(key):
+        flown, alike = _flown_with(campaign.config), _flown_with(first.config)
+        for key in alike:
+            if flown[key] != alike[key]:
                 raise SimError(f"{folder}: has another {key} than {folders[0]}; what they prove cannot be added up")
         if campaign.limit_m != first.limit_m:
             raise SimError(f"{folder}: calls another distance wrong than {folders[0]}")
@@ -54,6 +57,12 @@ def integrity(folders: list[Path]) -> Record:
     }
 
 
+def _flown_with(config: Record) -> Record:
+    """What must be the same of campaigns that are added up. A pack is known by its manifest, wherever it lies: what a
+    target serves has no name here."""
+    return {key: config.get(key) for key in ("records", "camera")} | {"pack": config["pack"]["manifest_sha256"]}
+
+
 def _counts(results: list[str]) -> Record:
     wrong = results.count("wrong")
     return {
@@ -66,13 +75,15 @@ def _counts(results: list[str]) -> Record:
 
 def _read(folder: Path) -> Flights:
     try:
-        config, statistics = (
-            json.loads((folder / name).read_text(encoding="utf-8")) for name in ("config.json", "statistics.json")
-        )
+        config = read_config(folder / "config.json")
+        statistics = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))
         truths, fixes = (
             [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
             for name in ("truth.jsonl", "fixes.jsonl")
         )
     except (OSError, ValueError) as error:
         raise SimError(f"{folder}: holds no finished campaign ({error})") from error
-    return Flights(config, truths, fixes, statistics["right_within_m"])
+    # A frame that was lost on its way proves nothing of the runtime.
+    answered = [n for n, fix in enumerate(fixes) if fix["status"] not in (DROPPED, LOST)]
+    limit_m = statistics["right_within_m"]
+    return Flights(config, [truths[n] for n in answered], [fixes[n] for n in answered], limit_m)

@@ -7,10 +7,8 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from onboard.geodesy import WGS84_A_M, Array
+from onboard.orbit_motion import EARTH_GM_M3_S2, EARTH_J2
 from sim.earth_frames import itrs_from_gcrs
-
-EARTH_GM_M3_S2 = 3.986004418e14  # WGS84
-EARTH_J2 = 1.08262668e-3  # EGM96
 
 # Centimetres a day in a low orbit, there and back (tests/test_orbit.py).
 _RELATIVE_TOLERANCE, _ABSOLUTE_TOLERANCE = 1e-11, 1e-6

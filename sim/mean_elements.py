@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from onboard.geodesy import WGS84_A_M, Array
+from onboard.orbit_motion import EARTH_GM_M3_S2, EARTH_J2
 from sim.earth_frames import itrs_from_gcrs, sun_ecef, utc_times
-from sim.j2_orbit import EARTH_GM_M3_S2, EARTH_J2, J2Orbit
+from sim.j2_orbit import J2Orbit
 
 TROPICAL_YEAR_S = 365.2421897 * 86400
 _SAMPLES = 64  # of a revolution, to average over it

@@ -1,11 +1,12 @@
 """Where the ocean is: the 30 arc-second mask of the package global-land-mask (GLOBE), at any scale.
 
-The package's own reader keeps a gigabyte of booleans; this one streams the same file into a pyramid of 160 MB.
+The package's own reader keeps a gigabyte of booleans; this one streams the same file into a pyramid of 180 MB, once for
+all processes of a user: it lies in ``~/.cache/nadir`` (or $XDG_CACHE_HOME) and is mapped from there.
 """
 
 import importlib.util
+import os
 import zipfile
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,25 +17,27 @@ from numpy.typing import NDArray
 
 from onboard.errors import MissingPackageError
 from onboard.geodesy import EARTH_RADIUS_M, Array, wrap_lon_deg
+from sim.errors import SimError
 from sim.view import strips
 
 ROWS, COLUMNS = 21600, 43200
 STEP_M = np.pi * EARTH_RADIUS_M / ROWS
 REDUCTIONS = (4, 16)  # of the coarser levels
+_SHAPES = (
+    (ROWS, COLUMNS // 8),
+    *((ROWS // k, COLUMNS // k) for k in REDUCTIONS),
+)  # of all, one bit a place in the first
+_LAYOUT = 1  # of the file; another number, another file
 
 
 class OceanMask:
     """The share of ocean around a place. Lakes and inland seas (the Caspian too) count as land here."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Read from the package, or, in an instant and shared with whoever else does, from where `save` put it."""
-        levels = _read_package() if folder is None else [np.load(path, mmap_mode="r") for path in _files(folder)]
-        self._bits, self._coarse = levels[0], levels[1:]
-
-    def save(self, folder: Path) -> None:
-        """Write the pyramid into a folder (180 MB), for other processes to map."""
-        for level, path in zip([self._bits, *self._coarse], _files(folder)):
-            np.save(path, level)
+    def __init__(self) -> None:
+        """An instant; the first time on a machine some seconds. SimError where there is no place for the file."""
+        ends = np.cumsum([rows * columns for rows, columns in _SHAPES])
+        levels = np.split(np.memmap(_pyramid(), np.uint8, "r"), ends[:-1])
+        self._bits, *self._coarse = (level.reshape(shape) for level, shape in zip(levels, _SHAPES))
 
     def share(self, lat_deg: Array, lon_deg: Array, gsd_m: float) -> NDArray[np.float32]:
         """Share of ocean (H, W), 0 to 1, of an image grid of places about ``gsd_m`` apart; 0 where NaN."""
@@ -91,14 +94,6 @@ class OceanMask:
         return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
 
-@lru_cache(maxsize=1)
-def ocean_files() -> TemporaryDirectory:
-    """A folder with the mask, for other processes to map; written once in this process and removed with it."""
-    folder = TemporaryDirectory(prefix="nadir-ocean-")
-    OceanMask().save(Path(folder.name))
-    return folder
-
-
 def _extremes(lat_deg: Array, lon_deg: Array) -> tuple[float, float, float, float]:
     """South, north, west and east; NaN where any place is."""
     return float(lat_deg.min()), float(lat_deg.max()), float(lon_deg.min()), float(lon_deg.max())
@@ -115,16 +110,34 @@ def _mask_file() -> Path:
     return path
 
 
-def _files(folder: Path) -> list[Path]:
-    return [folder / f"ocean_{k}.npy" for k in (1, *REDUCTIONS)]
+def _pyramid() -> Path:
+    """The file that holds the levels one after another, finest first; made where it is missing."""
+    package = _mask_file()
+    stat = package.stat()
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nadir"
+    path = folder / f"ocean_{_LAYOUT}_{stat.st_size}_{stat.st_mtime_ns}.bin"
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix="ocean_", dir=folder) as building:
+                part = Path(building) / path.name
+                with part.open("wb") as stream:
+                    for level in _read_package(package):
+                        level.tofile(stream)
+                part.replace(path)
+        except OSError as error:
+            raise SimError(
+                f"{folder}: the ocean mask cannot be kept there ({error}); name a folder with 180 MB to spare in "
+                "XDG_CACHE_HOME"
+            ) from error
+    return path
 
 
-def _read_package() -> list[NDArray[np.uint8]]:
+def _read_package(package: Path) -> list[NDArray[np.uint8]]:
     """The levels, finest first: one bit a place, then shares of 255."""
-    bits = np.empty((ROWS, COLUMNS // 8), np.uint8)
-    coarse = [np.empty((ROWS // k, COLUMNS // k), np.uint8) for k in REDUCTIONS]
+    bits, *coarse = (np.empty(shape, np.uint8) for shape in _SHAPES)
     band = 240
-    with zipfile.ZipFile(_mask_file()) as archive, archive.open("mask.npy") as stream:
+    with zipfile.ZipFile(package) as archive, archive.open("mask.npy") as stream:
         version = npy.read_magic(stream)
         shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
         if shape != (ROWS, COLUMNS) or dtype != np.bool_:

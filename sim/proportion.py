@@ -14,11 +14,11 @@ def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
 
 
 def at_most(hits: int, trials: int) -> float:
-    """What a proportion is at most, 95 % sure: with no hit in n trials 3/n (the rule of three, exactly
-    1 - 0.05**(1/n); Hanley and Lippman-Hand 1983), else the upper end of Wilson's interval."""
-    if hits == 0 and trials > 0:
-        return float(1 - 0.05 ** (1 / trials))
-    return wilson_interval(hits, trials)[1]
+    """What a proportion is at most, 95 % sure (Clopper and Pearson 1934, one-sided): with no hit in n trials 3/n, the
+    rule of three (exactly 1 - 0.05**(1/n)); 1 without trials."""
+    if trials == 0:
+        return 1.0
+    return float(binomtest(hits, trials, alternative="less").proportion_ci(method="exact").high)
 
 
 def rate(hits: int, trials: int) -> dict[str, Any]:

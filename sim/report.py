@@ -21,6 +21,7 @@ from sim.ending import ENDINGS, ending
 from sim.footprint import swath_m
 from sim.gallery import data_uri, gallery_html
 from sim.record_log import Record
+from sim.reject_kinds import HARD
 from sim.scenario import Scenario
 from sim.texture import Mosaic
 from sim.world_map import draw_map
@@ -41,7 +42,7 @@ def write_report(
         period=f"{len(truths)} simulated frames, {times[0]} to {times[-1]} UTC, seed {scenario.seed}",
         big=_big(statistics),
         description=html.escape(scenario.description),
-        known=_known(config),
+        known=_known(config, statistics),
         right_within=html.escape(statistics["right_within"]),
         table=_table(statistics),
         wrong_note=_wrong_note(statistics),
@@ -63,8 +64,10 @@ def write_report(
     write_whole(out / "report.html", page)
 
 
-def _known(config: Record) -> str:
+def _known(config: Record, statistics: Record) -> str:
     """What the runtime knew of every frame beside its pixels."""
+    misled = [name for name in statistics["groups"] if name in HARD and HARD[name].misled]
+    lie = f" But frames of the group {', '.join(misled)!r} were told an attitude, a wrong one." if misled else ""
     sensors = {"vertical_sigma_deg": "the vertical", "attitude_sigma_deg": "the attitude"}
     told = [f"{name} to {config[key]:g}°" for key, name in sensors.items() if key in config]
     if told:
@@ -74,7 +77,7 @@ def _known(config: Record) -> str:
         )
     return (
         "Every frame was searched with no prior position, attitude or time: only the camera and the mission's altitude "
-        "range were known."
+        f"range were known.{lie}"
     )
 
 
@@ -88,8 +91,8 @@ def _big(statistics: Record) -> str:
         (_km(error["median"]), f"median nadir error; 95 %: {_km(error['p95'])}", "inherit"),
         (f"{statistics['latency_ms']['median']:.0f} ms", "median time a frame", "inherit"),
     ]
-    if _is_of_many(statistics["first_fix"]):
-        share = statistics["first_fix"]["within_one_revolution"]
+    share = statistics["first_fix"]["within_one_revolution"] if _is_of_many(statistics["first_fix"]) else None
+    if share is not None:
         entries.append((f"{share['value']:.0%}", "of orbits with a right fix within one revolution", "inherit"))
     return "".join(f'<div><b style="color:{colour}">{number}</b>{label}</div>' for number, label, colour in entries)
 
@@ -140,17 +143,21 @@ def _first_fix(first: Record | None) -> str:
     flights = first["flights"]
     never = f"{first['never']} of {len(flights)} orbits never had one." if first["never"] else "Every orbit had one."
     wrong = sum(flight["first_was_wrong"] for flight in flights)
-    shares = "".join(
+    rows = [
         _row((label, f"{each['value']:.0%}", f"{each['low95']:.0%} to {each['high95']:.0%}"))
         for label, each in (
             ("a right fix", first["within_one_revolution"]),
             (f"a fix within {first['accurate_m'] / 1e3:.0f} km", first["accurate_within_one_revolution"]),
         )
-    )
-    minutes = "-" if first["median_first_fix_s"] is None else f"{first['median_first_fix_s'] / 60:.0f} minutes"
+        if each is not None
+    ]
+    heads = _row(("within one revolution", "orbits", "95 % interval"), "th")
+    shares = f"<table>{heads}{''.join(rows)}</table>" if rows else "<p>All are flown for less than one revolution.</p>"
+    middle = first["median_first_fix_s"]
+    median = "half of the orbits or more never" if middle is None else f"median {middle / 60:.0f} minutes"
     text = (
-        f"<p>From the first frame to the first right fix: median {minutes}. {never} The first fix was a wrong one in "
-        f"{wrong} orbits.</p><table>{_row(('within one revolution', 'orbits', '95 % interval'), 'th')}{shares}</table>"
+        f"<p>From the first frame to the first right fix: {median}. {never} The first fix was a wrong one in "
+        f"{wrong} orbits.</p>{shares}"
     )
     chart = _chart(first_fix_chart(first), "orbits with a first fix")
     return f'<h2>From lost to found</h2><div class="two"><div>{chart}</div><div>{text}</div></div>'
@@ -165,20 +172,30 @@ def _accuracy(fixes: list[Record], statistics: Record) -> str:
     for each in consistency["by_inliers"]:
         named.append((f"joint, {each['inliers']} inliers", each, 3))
         named += [(f"&middot; {axis}", part, 1) for axis, part in each["axes"].items()]
-    heads = ("normalised error squared", "fixes", "mean", "honest mean, 95 %", "inside 95 % band", "below", "above")
+    own_pointing = consistency["joint"]["mean_band95"] is not None
+    honest = "honest mean, 95 %" if own_pointing else "honest mean"
+    heads = ("normalised error squared", "fixes", "mean", honest, "inside 95 % band", "below", "above")
     rows = [_row(heads, "th")]
     for name, each, freedom in named:
         if each["n"]:
-            band = f"{freedom} ({each['mean_band95'][0]:.1f} to {each['mean_band95'][1]:.1f})"
+            band = (
+                f"{freedom} ({each['mean_band95'][0]:.1f} to {each['mean_band95'][1]:.1f})" if own_pointing else freedom
+            )
             shares = (f"{each[key]:.0%}" for key in ("inside95", "below", "above"))
             rows.append(_row((name, each["n"], f"{each['mean']:.2f}", band, *shares)))
+    no_band = (
+        ""
+        if own_pointing
+        else " How far an honest mean may be off is not told: frames of one flight share the error of pointing that "
+        "lasts, and are fewer than they seem."
+    )
     return (
         f"<h2>How accurate</h2>{_chart(error_chart(fixes, statistics), 'distribution of errors')}"
         "<h2>Is the stated covariance honest?</h2>"
         f"{_chart(consistency_chart(fixes, statistics), 'normalised errors against chi-squared')}"
-        f"<table>{''.join(rows)}</table><p class='faint'>Errors of right fixes over the fix's own covariance. Honest: "
-        "95 % inside the band, 2.5 % below, 2.5 % above. More above: the covariance is too small; more below: too "
-        "large.</p>"
+        f"<table>{''.join(rows)}</table><p class='faint'>Errors of right fixes over the fix's own covariance "
+        f"({statistics['all']['wrong']} wrong ones are left out). Honest: 95 % inside the band, 2.5 % below, 2.5 % "
+        f"above. More above: the covariance is too small; more below: too large.{no_band}</p>"
     )
 
 

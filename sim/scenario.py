@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from onboard.geodesy import Array, ecef_from_ned, geodetic_from_ecef, heading_deg_of
 from onboard.mission import Mission
-from onboard.orbit_motion import EARTH_ROTATION_RAD_S
+from onboard.orbit_motion import EARTH_GM_M3_S2, EARTH_ROTATION_RAD_S
 from sim.attitude import Attitude
-from sim.j2_orbit import EARTH_GM_M3_S2
 from sim.look import Look
 from sim.orbit import Orbit
 

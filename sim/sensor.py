@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from onboard.camera import Camera
 from onboard.geodesy import EARTH_RADIUS_M, Array
+from onboard.orbit_motion import EARTH_GM_M3_S2
 from sim.errors import SimError
 from sim.noise import white_noise
 from sim.view import Grid, strips
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 # below BRIGHT_LEVEL, and never multiplies light by more than MAX_GAIN: night stays night.
 MEAN_LEVEL, ADAPTATION, BRIGHT_LEVEL, MAX_GAIN = 0.24, 0.85, 0.85, 16.0
 COUNTS = 65535  # of the converter at full scale
-EARTH_GM_M3_S2 = 3.986004418e14
 _STILL_PX = 0.05  # motion below this is not drawn
 _SHARPEN_SIGMA_PX = 1.0
 _DENOISE_PX, _DENOISE_LEVELS = 2.0, 14.0

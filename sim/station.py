@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
@@ -22,7 +21,6 @@ from sim.attitude_sensors import NO_SENSORS, AttitudeSensors
 from sim.errors import SimError
 from sim.footprint import outline_lonlat_deg
 from sim.judgement import BestPlace, fix_record, truth_record
-from sim.ocean import OceanMask
 from sim.record_log import Record
 from sim.scenario import Shot
 from sim.subjects import Studio
@@ -61,16 +59,14 @@ class Flown:
 class Plan:
     """What a station is made of; travels to every worker by pickle.
 
-    open_localizer: makes the runtime, once a worker; altitude_m: what the runtime is told, value and sigma; ocean:
-    where the ocean mask lies for workers of this machine to share; those of another read their own; sensors: what else
-    the runtime is told with every frame.
+    open_localizer: makes the runtime, once a worker; altitude_m: what the runtime is told, value and sigma; sensors:
+    what else it is told with every frame.
     """
 
     camera: Camera
     mosaic: Mosaic
     open_localizer: Callable[[], FrameLocalizer]
     altitude_m: tuple[float, float]
-    ocean: Path | None = None
     sensors: AttitudeSensors = NO_SENSORS
 
     def packed(self) -> bytes:
@@ -86,8 +82,7 @@ class Station:
         threadpool_limits(1)  # of BLAS and of faiss
         self._plan = plan
         self._localizer = plan.open_localizer()
-        shared = plan.ocean is not None and plan.ocean.is_dir()
-        self._studio = Studio(plan.camera, plan.mosaic, OceanMask(plan.ocean if shared else None))
+        self._studio = Studio(plan.camera, plan.mosaic)
         self._lock = threading.Lock()  # a Dask worker may have several threads
 
     def fly(self, shot: Shot) -> Flown:

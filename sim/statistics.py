@@ -61,7 +61,10 @@ def campaign_statistics(
             ]
             for name, breakdown in BREAKDOWNS.items()
         },
-        "consistency": consistency([fix for _, fix, result in pairs if result == "right"]),
+        "consistency": consistency(
+            [fix for _, fix, result in pairs if result == "right"],
+            own_pointing=all(truth["flight"] is None for truth in truths),
+        ),
         "reliability": reliability(truths, fixes, limit_m),
         "first_fix": first_fixes(pairs, revolutions_s),
         "latency_ms": percentiles([fix["latency_ms"] for fix in fixes]),

@@ -53,7 +53,9 @@ class Studio:
         if shot.subject == MIRRORED:
             return earth.over(MirroredMosaic(earth.mosaic), MirroredSea(earth.ocean))
         if shot.subject == REPEATED:
-            patch = RepeatedMosaic(MirroredMosaic(earth.mosaic), shot.lat_deg, shot.lon_deg)
+            # The place that was drawn to be looked at, which the weather hangs on: a tilted camera hangs beside it.
+            place = shot.look.anchor_lat_deg, shot.look.anchor_lon_deg
+            patch = RepeatedMosaic(MirroredMosaic(earth.mosaic), *place)
             return earth.over(patch, NoSea())
         if shot.subject == PAINTED:
             return earth.over(PaintedMosaic(earth.mosaic), NoSea())

@@ -2,22 +2,21 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import chi2
 
 from onboard.errors import INTERNAL_ERROR
 from onboard.tracker import Sighter
 from onboard.whole_file import write_whole
 from sim.campaign import claim, require_flyable, told_altitude_m
+from sim.consistency import against_chi2
 from sim.crew import Crew
-from sim.first_fix import ACCURATE_M
+from sim.first_fix import ACCURATE_M, lasts_a_revolution, median_s
 from sim.flight_scenario import FlightScenario
 from sim.footprint import swath_m
-from sim.ocean import OceanMask, ocean_files
+from sim.ocean import OceanMask
 from sim.places import Ground
 from sim.progress import Progress
 from sim.proportion import at_most, rate
@@ -52,13 +51,12 @@ def run_track_campaign(
     missing = [job for job in jobs if job.number not in log.records]
     if missing:
         plan = TrackPlan(scenario.mission.camera, mosaic, open_localizer, told_altitude_m(scenario.mission), mirrored)
-        packed = replace(plan, ocean=Path(ocean_files().name)).packed()
         with Progress(len(jobs), len(jobs) - len(missing), "flight") as progress:
-            for record in crew.work(partial(track, packed), missing):
+            for record in crew.work(partial(track, plan.packed()), missing):
                 log.append(record)
                 progress.update()
     limit_m = right_within_m(swath_m(scenario.mission.camera, scenario.mission.altitude_m))
-    ground = Ground(mosaic, OceanMask(Path(ocean_files().name)))
+    ground = Ground(mosaic, OceanMask())
     over_land = [job.number for job in jobs if passes_over_land_by_day(job, ground)]
     statistics = track_statistics(log.finish(), limit_m, over_land, mirrored)
     write_whole(out / "statistics.json", json.dumps(statistics, indent=1, allow_nan=False) + "\n")
@@ -78,12 +76,13 @@ def track_statistics(
 ) -> Record:
     """What flights proved; over_land: numbers of those that `passes_over_land_by_day`. A state or fix is far when more
     than ``limit_m`` from the truth; a state is wrong when it is also farther than WARNED_SIGMAS of its own sigmas, or
-    when it comes of mirrored frames. Figures of fixes are of the same frames, each localized alone.
+    when it comes of mirrored frames. Figures of fixes are of the same frames, each localized alone. Shares within one
+    revolution are None where a flight is shorter.
     """
     frames = [frame for flight in flights for frame in flight["frames"]]
     states = [frame for frame in frames if frame["error_m"] is not None]
     fixes = [frame["fix_error_m"] for frame in frames if frame["fix_error_m"] is not None]
-    ends = [_after_one_revolution(flight) for flight in flights]
+    ends = [_first_revolution(flight)[-1] for flight in flights if _lasts_a_revolution(flight)]
     ended = [frame for frame in ends if frame["error_m"] is not None]
     by_day = [flight for flight in flights if flight["index"] in over_land]
     return {
@@ -107,6 +106,7 @@ def track_statistics(
             "of_those_over_land_by_day": _within(by_day, "error_m"),
         },
         "after_one_revolution": {
+            "flights": len(ends),
             "states": len(ended),
             "position_error_m": percentiles([frame["position_error_m"] for frame in ended]),
             "velocity_error_m_s": percentiles([frame["velocity_error_m_s"] for frame in ended]),
@@ -132,34 +132,32 @@ def _states(states: Sequence[Record], limit_m: float, mirrored: bool) -> Record:
         "error_m": percentiles([state["error_m"] for state in states]),
         "error_when_used_m": percentiles([state["error_m"] for state in used]),
         "nees": {
-            name: _nees([one["nees"] for one in which]) for name, which in (("used", used), ("coasting", coasting))
+            # The camera's lasting error of pointing is in all frames of a flight.
+            name: against_chi2([one["nees"] for one in which], 6, independent=False)
+            for name, which in (("used", used), ("coasting", coasting))
         },
     }
 
 
-def _after_one_revolution(flight: Record) -> Record:
-    """The last frame of the first revolution."""
-    within = [frame for frame in flight["frames"] if frame["seconds"] <= flight["revolution_s"]]
-    last: Record = within[-1]
-    return last
+def _lasts_a_revolution(flight: Record) -> bool:
+    return lasts_a_revolution([frame["seconds"] for frame in flight["frames"]], flight["revolution_s"])
 
 
-def _within(flights: Sequence[Record], key: str) -> Record:
-    """The share of flights with an error of at most ACCURATE_M within one revolution, and when the first one was."""
-    firsts = []
+def _first_revolution(flight: Record) -> list[Record]:
+    return [frame for frame in flight["frames"] if frame["seconds"] <= flight["revolution_s"]]
+
+
+def _within(flights: Sequence[Record], key: str) -> Record | None:
+    """The share of flights with an error of at most ACCURATE_M within one revolution, and the median of when the first
+    one was (None: in half of them or more never). None where any flight is shorter."""
+    if not all(map(_lasts_a_revolution, flights)):
+        return None
+    firsts: list[float | None] = []
     for flight in flights:
-        good = [frame for frame in flight["frames"] if frame[key] is not None and frame[key] <= ACCURATE_M]
-        if good and good[0]["seconds"] <= flight["revolution_s"]:
-            firsts.append(good[0]["seconds"])
-    return rate(len(firsts), len(flights)) | {"median_s": float(np.median(firsts)) if firsts else None}
-
-
-def _nees(values: Sequence[float]) -> Record:
-    if not values:
-        return {"n": 0, "mean": None, "inside95": None}
-    low, high = chi2.ppf((0.025, 0.975), 6)
-    inside = np.mean([low <= value <= high for value in values])
-    return {"n": len(values), "mean": float(np.mean(values)), "inside95": float(inside)}
+        good = (frame for frame in _first_revolution(flight) if frame[key] is not None and frame[key] <= ACCURATE_M)
+        first = next(good, None)
+        firsts.append(None if first is None else first["seconds"])
+    return rate(len(firsts) - firsts.count(None), len(firsts)) | {"median_s": median_s(firsts)}
 
 
 def track_table(statistics: Record) -> str:
@@ -168,10 +166,13 @@ def track_table(statistics: Record) -> str:
         statistics[key] for key in ("alone", "tracker", "after_one_revolution", "afterwards")
     )
 
-    def share(record: Record) -> str:
+    def share(record: Record | None) -> str:
+        if record is None:
+            return "- (flown for less)"
         if record["value"] is None:
             return "-"
-        when = "" if record["median_s"] is None else f", median after {record['median_s'] / 60:.0f} min"
+        middle = record["median_s"]
+        when = ", in half of them or more never" if middle is None else f", median after {middle / 60:.0f} min"
         return f"{record['value']:.0%} ({record['low95']:.0%} to {record['high95']:.0%}){when}"
 
     def spread(record: Record, unit: str, scale: float) -> str:
@@ -200,7 +201,7 @@ def track_table(statistics: Record) -> str:
             f"of the {statistics['flights_over_land_by_day']} orbits that pass over land by day:",
             f"  a frame alone:  {share(alone['of_those_over_land_by_day'])}",
             f"  tracker:        {share(tracker['of_those_over_land_by_day'])}",
-            f"after one revolution ({end['states']} of {statistics['flights']} with a state):",
+            f"after one revolution ({end['states']} of {end['flights']} with a state):",
             f"  position:       {spread(end['position_error_m'], 'km', 1e3)}",
             f"  velocity:       {spread(end['velocity_error_m_s'], 'm/s', 1)}",
             nees(tracker),

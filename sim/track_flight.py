@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,7 +19,6 @@ from onboard.whole_pass import Look, looking_back
 from sim.attitude import NadirPointing
 from sim.errors import SimError
 from sim.flight_scenario import FlightScenario
-from sim.ocean import OceanMask
 from sim.record_log import Record
 from sim.scenario import Flight, Shot
 from sim.station import JPEG_QUALITY
@@ -31,15 +29,13 @@ from sim.texture import Mosaic
 @dataclass(frozen=True, eq=False)
 class TrackPlan:
     """What a worker needs; travels by pickle. open_localizer: makes the runtime, once a worker; altitude_m: what the
-    tracker is told, value and sigma; mirrored: every frame is shown mirrored, so that there is nothing to be found;
-    ocean: where the ocean mask lies for workers of this machine to share."""
+    tracker is told, value and sigma; mirrored: every frame is shown mirrored, so that there is nothing to be found."""
 
     camera: Camera
     mosaic: Mosaic
     open_localizer: Callable[[], Sighter]
     altitude_m: tuple[float, float]
     mirrored: bool = False
-    ocean: Path | None = None
 
     def packed(self) -> bytes:
         """To be unpacked by `track`."""
@@ -145,6 +141,4 @@ def _set_up(packed_plan: bytes) -> tuple[TrackPlan, Studio, Sighter]:
     cv2.setNumThreads(1)  # there is a process a core
     threadpool_limits(1)  # of BLAS and of faiss
     plan: TrackPlan = pickle.loads(zlib.decompress(packed_plan))
-    shared = plan.ocean is not None and plan.ocean.is_dir()
-    studio = Studio(plan.camera, plan.mosaic, OceanMask(plan.ocean if shared else None))
-    return plan, studio, plan.open_localizer()
+    return plan, Studio(plan.camera, plan.mosaic), plan.open_localizer()

@@ -25,7 +25,7 @@ def add_validate(actions: argparse._SubParsersAction) -> None:
 def run_validate(arguments: argparse.Namespace) -> int:
     from onboard.localizer import Localizer
     from onboard.pack import default_pack
-    from sim.configuration import file_identity, pack_identity
+    from sim.configuration import file_identity, pack_identity, versions
     from sim.validation import validate
     from sim.validation_comparison import table
 
@@ -36,6 +36,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
         "mosaics": [file_identity(path) for path in arguments.mosaic],
         "pack": pack_identity(pack),
         "seed": arguments.seed,
+        "versions": versions(),
     }
     comparison = validate(arguments.frames, mosaic, Localizer(pack), arguments.out, config, arguments.seed)
     if arguments.json:

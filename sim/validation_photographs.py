@@ -96,12 +96,20 @@ def track_azimuth_deg(photographs: list[Photograph]) -> list[float]:
 def headings_deg(photographs: list[Photograph], solved_deg: list[float | None]) -> list[float]:
     """Heading of every photograph: as solved (None: not solved), else the direction of flight plus the median yaw of
     the solved ones. Raises SimError when no heading can be had."""
+    solved = [value for value in solved_deg if value is not None]
+    if len(solved) == len(solved_deg):
+        return solved
     track = track_azimuth_deg(photographs)
     yaws = [(value - azimuth) % 360.0 for value, azimuth in zip(solved_deg, track) if value is not None]
     yaws = [yaw for yaw in yaws if np.isfinite(yaw)]
-    if not yaws:
+    if not solved:
         raise SimError(
             "no photograph was located, so that nobody knows how the camera was turned: is it the right pack?"
+        )
+    if not yaws:
+        raise SimError(
+            "no photograph that was located has a neighbour within two minutes: how the camera was turned along the "
+            f"track, which would tell the other {len(solved_deg) - len(solved)} their headings, is not known"
         )
     middle = np.angle(np.exp(1j * np.radians(yaws)).sum(), deg=True)
     yaw = float(middle + np.median([(value - middle + 180.0) % 360.0 - 180.0 for value in yaws]))

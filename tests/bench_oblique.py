@@ -8,20 +8,22 @@ fix's own covariance; 3 in the mean where that is honest.
 """
 
 import argparse
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from onboard import Localizer, Vertical, default_pack, plugins
+from onboard import Localizer, Status, Vertical, default_pack, plugins
 from onboard.geodesy import distance_m, geodetic_from_ecef
-from sim.campaign import told_altitude_m
+from sim.campaign import claim, told_altitude_m
+from sim.configuration import code_sha256, file_identity, pack_identity
 from sim.land_scenario import LandScenario
 from sim.ocean import OceanMask
 from sim.places import Ground
+from sim.record_log import RecordLog
 from sim.scenario import Shot
 from sim.subjects import Studio
 
@@ -34,7 +36,7 @@ DIRECTIONS_DEG = (20.0, 110.0, 200.0, 290.0)
 @dataclass(frozen=True)
 class Record:
     """One answer. score: of the best place; wrong_score: of the best place farther than RIGHT_M; estimates None without
-    a fix."""
+    a fix, and error_m of a fix that shows no place on Earth."""
 
     tilt_deg: float
     how: str
@@ -55,25 +57,37 @@ def main() -> None:
     parser.add_argument("--tilts-deg", type=float, nargs="+", default=[0.0, 10.0, 20.0, 30.0, 40.0])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="one record an answer goes there; what is there is not made again")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/oblique"),
+        help="one record an answer goes there; what is there is not made again (default: %(default)s)",
+    )  # fmt: skip
     arguments = parser.parse_args()
     mosaic, localizer = plugins.service("mosaic")(arguments.mosaic), Localizer(arguments.pack)
     ground = Ground(mosaic, OceanMask())
     studio = Studio(localizer.camera, mosaic, ground.sea)
-    log, records = arguments.json, []
-    if log and log.exists():
-        records = [Record(**json.loads(line)) for line in log.read_text().splitlines()]
-    done = {(record.tilt_deg, record.index, record.how) for record in records}
+    claim(arguments.out, identity(arguments))
+    records = []
     for tilt_deg in arguments.tilts_deg:
+        logs = {how: RecordLog(arguments.out / f"{how}_{tilt_deg:g}.jsonl") for how in arguments.ways}
         shots = list(oblique(localizer, ground, arguments.places, tilt_deg, arguments.seed))
         for shot, vertical in tqdm(shots, desc=f"{tilt_deg:g} degrees", disable=None):
-            ways = [how for how in arguments.ways if (tilt_deg, shot.index, how) not in done]
-            found = list(answers(localizer, studio, shot, vertical, tilt_deg, ways)) if ways else []
-            records += found
-            if log:
-                with log.open("a") as stream:
-                    stream.writelines(json.dumps(asdict(record)) + "\n" for record in found)
+            ways = [how for how, log in logs.items() if shot.index not in log.records]
+            for answer in answers(localizer, studio, shot, vertical, tilt_deg, ways) if ways else ():
+                logs[answer.how].append(asdict(answer))
+        records += [Record(**each) for log in logs.values() for each in log.finish()]
     report(records, localizer.acceptance.least_score)
+
+
+def identity(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All that an answer depends on: those of other code measure something else."""
+    return {
+        "command": "oblique",
+        "mosaic": file_identity(arguments.mosaic),
+        "pack": pack_identity(arguments.pack),
+        "seed": arguments.seed,
+        "places": arguments.places,
+        "code_sha256": code_sha256(),
+    }
 
 
 def oblique(
@@ -113,7 +127,7 @@ def answers(
         if fix:
             off = fix.position_ecef_m - shot.position_ecef_m
             record = replace(
-                record, error_m=error_m(shot, fix.position_ecef_m) if how != "mirrored" else np.inf,
+                record, error_m=error_m(shot, fix.position_ecef_m) if how != "mirrored" else None,
                 sigma_m=fix.sigma_m, normalised_error2=float(off @ np.linalg.solve(fix.covariance_ecef_m2, off)),
             )  # fmt: skip
         yield record
@@ -132,7 +146,7 @@ def report(records: list[Record], least_score: float) -> None:
             chosen = [record for record in records if (record.how, record.tilt_deg) == (how, tilt_deg)]
             if not chosen:
                 continue
-            fixes = [record for record in chosen if record.error_m is not None]
+            fixes = [record for record in chosen if record.status == Status.FIX.value]
             right = [record for record in fixes if record.error_m is not None and record.error_m <= RIGHT_M]
             cells = "".join(f"{'-':>{width}}" for width in (11, 9, 10, 12))
             if right:

@@ -125,9 +125,10 @@ def stopwatches() -> Iterator[dict[str, float]]:
 
 
 def throughput(what: str, stream: FrameStream) -> None:
-    """Frames a second of a whole stream, from the first chunks on: starting the workers is told apart."""
+    """Frames a second of a whole stream, from the first chunks on (from its middle where many workers have no more):
+    starting the workers is told apart."""
     start, first, done = time.perf_counter(), 0.0, 0
-    warm_up = stream.chunk * (stream.workers or 1)
+    warm_up = max(1, min(stream.chunk * stream.workers, (stream.stop - stream.start) // 2))
     for number, _ in enumerate(stream):
         if number == warm_up - 1:
             first = time.perf_counter()

@@ -38,11 +38,11 @@ def ocean():
 
 
 @pytest.fixture
-def stream_of(blue_marble, ocean):
+def stream_of(blue_marble):
     """A stream over the Blue Marble, with options."""
 
     def make(**options):
-        return FrameStream(CAMERA, (blue_marble,), **{"draw": DRAW, "seed": 5, "chunk": 3, "ocean": ocean, **options})
+        return FrameStream(CAMERA, (blue_marble,), **{"draw": DRAW, "seed": 5, "chunk": 3, **options})
 
     return make
 
@@ -109,11 +109,22 @@ def test_places_are_on_land_and_shared_by_their_looks(ocean):
     assert len({shot.look.cloud_seed for shot in shots}) == 40
 
 
-def test_the_ocean_mask_is_the_same_from_its_files(ocean, tmp_path):
-    ocean.save(tmp_path)
+def test_the_ocean_mask_is_read_once_and_kept_whole(ocean, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = OceanMask()
+    (kept,) = (tmp_path / "nadir").iterdir()
+    assert kept.stat().st_size < 180e6
+    monkeypatch.setattr("sim.ocean._read_package", None)  # it is not read again
     lat, lon = np.meshgrid(np.linspace(50, 51, 60), np.linspace(-5, -3, 80), indexing="ij")
     for gsd_m in (500.0, 4e3, 20e3):
-        np.testing.assert_array_equal(ocean.share(lat, lon, gsd_m), OceanMask(tmp_path).share(lat, lon, gsd_m))
+        share = OceanMask().share(lat, lon, gsd_m)
+        assert 0 < share.mean() < 1
+        for other in (made, ocean):
+            np.testing.assert_array_equal(share, other.share(lat, lon, gsd_m))
+    (tmp_path / "full").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "full"))
+    with pytest.raises(SimError, match="name a folder with 180 MB to spare in XDG_CACHE_HOME"):
+        OceanMask()
 
 
 def test_other_packages_find_the_stream_by_name():

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -23,7 +25,8 @@ from onboard.pose import matrix_from_quat
 from sim import campaign
 from sim.attitude_sensors import AttitudeSensors
 from sim.cli import table
-from sim.crew import DaskCrew, LocalCrew
+from sim.configuration import code_sha256
+from sim.crew import DaskCrew, LocalCrew, _as_they_come
 from sim.errors import SimError
 from sim.flight_scenario import draw_scenario
 from sim.record_log import RecordLog
@@ -173,6 +176,49 @@ def test_a_worker_that_dies_is_named():
         list(LocalCrew(1).work(_dies, [1]))
 
 
+def _naps(seconds):
+    """Wakes after so long, in a bad mood where the number is negative."""
+    time.sleep(abs(seconds))
+    if seconds < 0:
+        raise ValueError("bad mood")
+    return seconds
+
+
+def test_a_job_that_fails_waits_for_no_other():
+    given, begin = [], time.monotonic()
+    with pytest.raises(ValueError, match="bad mood"):
+        for result in LocalCrew(2).work(_naps, [0.01, 300, -1.0, 300]):
+            given.append(result)
+    assert given == [0.01] and time.monotonic() - begin < 60
+
+
+def test_what_is_done_is_given_before_a_failure_is_raised():
+    with ThreadPoolExecutor(1) as thread:
+        ended = iter([thread.submit(_naps, -0.01), thread.submit(_naps, 0.02)])
+    executor = SimpleNamespace(submit=lambda function, job: next(ended))
+    results = _as_they_come(executor, _naps, [-0.01, 0.02], hands=1)
+    assert next(results) == 0.02
+    with pytest.raises(ValueError, match="bad mood"):
+        next(results)
+
+
+def test_an_interruption_of_the_parent_alone_waits_for_no_job():
+    script = (
+        "from sim.crew import LocalCrew\nfrom test_sim_campaign import _naps\n"
+        "if __name__ == '__main__':\n"
+        "    for result in LocalCrew(2).work(_naps, [0.01, 300, 300, 300]): print(result, flush=True)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parent.parent}"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert parent.stdout.readline() == "0.01\n"
+    workers = psutil.Process(parent.pid).children(recursive=True)
+    parent.send_signal(signal.SIGINT)
+    parent.communicate(timeout=60)
+    assert parent.returncode == -signal.SIGINT and not psutil.wait_procs(workers, timeout=20)[1]
+
+
 def test_only_wrong_frames_and_a_sample_are_kept_unless_asked(tmp_path, plain, monkeypatch):
     monkeypatch.setattr(campaign, "SAMPLE", 2)
     fly(tmp_path / "few")
@@ -212,6 +258,35 @@ def test_another_configuration_is_refused(tmp_path, plain):
     with pytest.raises(SimError, match="is no campaign"):
         fly(tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("text", ["[]", '"x"', "{"])
+def test_what_is_no_configuration_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(SimError, match=r"config\.json: is no "):
+        campaign.claim(tmp_path, {"seed": 1})
+
+
+def test_going_on_with_other_code_is_told_and_recorded(tmp_path, capsys):
+    out, night, morning = tmp_path / "run", {"code_sha256": "a"}, {"code_sha256": "b"}
+    for versions, told in ((night, False), (night, False), (morning, True), (morning, False), (night, False)):
+        campaign.claim(out, {"seed": 1, "versions": versions})
+        assert ("begun with other code" in capsys.readouterr().err) == told
+    assert json.loads((out / "config.json").read_text()) == {
+        "seed": 1, "versions": night, "resumed_with": [morning]
+    }  # fmt: skip
+
+
+def test_the_code_is_known_by_its_sources(tmp_path, monkeypatch):
+    for package in ("onboard", "sim"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "part.py").write_text("x = 1")
+    monkeypatch.setattr("sim.configuration.resources.files", lambda package: tmp_path / package)
+    before = code_sha256()
+    (tmp_path / "notes.txt").write_text("unrelated")
+    assert code_sha256() == before
+    (tmp_path / "onboard" / "part.py").write_text("x = 2")
+    assert code_sha256() != before
 
 
 def test_a_log_drops_the_line_a_kill_cut_off(tmp_path):
@@ -287,6 +362,7 @@ def test_a_camera_that_never_sees_the_earth_is_named(tmp_path):
         ),
         (["--scenario", "reject", "--clouds", "0.5"], "--clouds is for"),
         (["--scenario", "land", "--tumble-deg-s", "1"], "are for --scenario orbit or orbits"),
+        (["--scenario", "land", "--tumble-deg-s", "0"], "are for --scenario orbit or orbits"),
         (["--mission", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--mosaic", "nowhere.tif"], "nowhere.tif: no such file"),
         (["--pack", "nowhere"], "nowhere"),

@@ -14,7 +14,7 @@ from sim.progress import Progress
 def _campaign(folder, seed, errors_m, pack="a"):
     """A finished campaign: a frame a given error, None where there was no fix; such frames score 8 or, last, 12."""
     folder.mkdir()
-    config = {"records": 2, "scenario": "hard", "seed": seed, "pack": {"name": pack}, "camera": {}}
+    config = {"records": 2, "scenario": "hard", "seed": seed, "pack": {"manifest_sha256": pack}, "camera": {}}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "statistics.json").write_text(json.dumps({"right_within_m": 25e3}))
     truths, fixes = [], []
@@ -54,6 +54,23 @@ def test_campaigns_that_do_not_belong_together_are_refused(tmp_path):
         integrity([one, _campaign(tmp_path / "three", 1, [None])])
     with pytest.raises(SimError, match="no finished campaign"):
         integrity([tmp_path / "none"])
+
+
+def test_frames_lost_on_their_way_bound_nothing(tmp_path):
+    flown = _campaign(tmp_path / "hil", 1, [None] * 4)
+    text = (flown / "fixes.jsonl").read_text().replace("NO_MATCH", "LOST", 1).replace("NO_MATCH", "DROPPED", 1)
+    (flown / "fixes.jsonl").write_text(text)
+    found = integrity([flown])
+    assert found["all"]["frames"] == 2 and found["reliability"]["frames"] == 2
+    assert found["all"]["wrong_at_most95"] == pytest.approx(1 - 0.05 ** (1 / 2))
+
+
+def test_a_pack_is_the_same_whatever_it_is_called(tmp_path):
+    folders = [_campaign(tmp_path / "run", 1, [None]), _campaign(tmp_path / "hil", 2, [None])]
+    config = json.loads((folders[0] / "config.json").read_text())
+    config["pack"]["name"] = "leo-550km"  # a target in the loop tells the manifest alone
+    (folders[0] / "config.json").write_text(json.dumps(config))
+    assert integrity(folders)["all"]["frames"] == 2
 
 
 def test_without_a_terminal_a_line_now_and_then_tells_when_it_ends(monkeypatch):

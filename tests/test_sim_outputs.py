@@ -1,6 +1,7 @@
 """What a campaign writes for other tools: CCSDS OEM and GeoJSON, read back by code that is not ours."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -47,6 +48,17 @@ def test_the_orbit_is_read_back_by_another_implementation(flight, tmp_path):
 
         found = segment(Time(str(time), scale="utc"))
         assert np.linalg.norm(np.array(found.position) * 1e3 - position) < 1.0
+
+
+def test_no_more_is_interpolated_than_there_are_states(flight, tmp_path):
+    path = tmp_path / "orbit.oem"
+    times = flight.times[0] + np.array([0, 40, 72 * 3600, 84 * 3600, 144 * 3600]).astype("timedelta64[s]")
+    path.write_text(oem_text(replace(flight, times=times), "test-600km", "2026-001A"))
+    segments = OrbitEphemerisMessage.open(path).segments
+    assert [len(list(segment.states)) for segment in segments] == [2, 721, 1]
+    said = [line for line in path.read_text().splitlines() if line.startswith(("INTERPOLATION_DEGREE", "START"))]
+    assert [line.split(" = ")[1] for line in said if "DEGREE" in line] == ["1", "7"] and "START" in said[-1]
+    assert np.datetime64(segments[1].metadata["STOP_TIME"].utc.isot, "us") == times[3]
 
 
 def test_positions_are_earth_fixed_not_inertial(flight):

@@ -229,6 +229,21 @@ def test_a_repeated_patch_is_the_same_every_so_many_metres():
     assert np.abs(again.astype(int) - here).max() <= 1 and np.ptp(here) > 20
 
 
+@pytest.mark.parametrize("tilted", [False, True])
+def test_a_patch_is_repeated_from_where_the_camera_looks(monkeypatch, tilted):
+    mission, centres = TILTED if tilted else MISSION, []
+    monkeypatch.setattr("sim.subjects.RepeatedMosaic", lambda mosaic, *place: centres.append(place) or mosaic)
+    studio = Studio(mission.camera, WavyMosaic(), NoOcean())
+    for shot in RejectScenario(mission, 24, 2, Ground(Covered(), HalfOcean()), hard=True).shots():
+        if shot.subject == REPEATED:
+            studio.observe(shot)
+            axis = intersect_ellipsoid(shot.position_ecef_m, shot.ecef_from_cam[:, 2])
+            assert distance_m(*geodetic_from_ecef(axis)[:2], *centres[-1]) < 40e3
+            if not tilted:
+                np.testing.assert_allclose(centres[-1], (shot.lat_deg, shot.lon_deg), atol=1e-10)
+    assert len(centres) == 2
+
+
 def test_the_wrinkled_world_is_the_same_from_anywhere_and_repeats_nowhere():
     world = WrinkledWorld()
     lat, lon = np.meshgrid(10 + np.arange(64) * 0.01, 30 + np.arange(64) * 0.01, indexing="ij")

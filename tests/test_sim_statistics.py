@@ -18,13 +18,14 @@ from onboard.geodesy import (
 )
 from onboard.pose import quat_from_matrix
 from sim.breakdown import BREAKDOWNS, bin_of
+from sim.cli import table
 from sim.consistency import consistency
 from sim.first_fix import first_fixes
 from sim.footprint import swath_m
 from sim.judgement import BestPlace, fix_record
 from sim.proportion import at_most, wilson_interval
 from sim.reliability import reliability
-from sim.report import _wrong_note
+from sim.report import _accuracy, _first_fix, _known, _wrong_note
 from sim.statistics import campaign_statistics, classes_of, outcome, right_within_m
 
 
@@ -66,7 +67,7 @@ def test_no_trials_say_nothing():
 def test_no_wrong_fix_bounds_their_share_by_the_rule_of_three():
     assert at_most(0, 30_000) == pytest.approx(1e-4, rel=2e-3)
     assert at_most(0, 100) == pytest.approx(stats.beta.ppf(0.95, 1, 100), rel=1e-9)  # Clopper and Pearson's bound
-    assert at_most(1, 100) == wilson_interval(1, 100)[1]
+    assert at_most(1, 100) == pytest.approx(stats.beta.ppf(0.95, 2, 99), rel=1e-9)
 
 
 def test_breakdowns_count_every_frame_of_the_earth_once_and_no_other():
@@ -97,9 +98,26 @@ def test_the_bands_are_those_of_the_printed_tables():
         return [_fix(1.0, normalised_error2=error2, error_neu_m=[1.0, 1.0, 1.0], sigma_neu_m=[1.0, 1.0, 1.0])] * n
 
     for inside, error2 in ((0, 0.21), (1, 0.22), (1, 9.34), (0, 9.36)):
-        assert consistency(fixes(error2))["joint"]["inside95"] == inside
-    assert consistency(fixes(1.0, 10))["joint"]["mean_band95"] == pytest.approx([1.679, 4.698], abs=2e-3)  # 30 d.o.f.
-    assert consistency(fixes(1.0, 10))["axes"]["up"]["mean_band95"] == pytest.approx([0.325, 2.048], abs=2e-3)
+        assert consistency(fixes(error2), own_pointing=True)["joint"]["inside95"] == inside
+    ten = consistency(fixes(1.0, 10), own_pointing=True)
+    assert ten["joint"]["mean_band95"] == pytest.approx([1.679, 4.698], abs=2e-3)  # 30 d.o.f.
+    assert ten["axes"]["up"]["mean_band95"] == pytest.approx([0.325, 2.048], abs=2e-3)
+
+
+def test_frames_that_share_their_pointing_do_not_say_how_far_an_honest_mean_may_be_off():
+    fix = _fix(1.0, normalised_error2=3.0, error_neu_m=[1.0, 1.0, 1.0], sigma_neu_m=[1.0, 1.0, 1.0])
+    for flight, told in ((None, True), (0, False)):
+        truths = [_truth(i, flight=flight, time_utc=f"2026-07-01T10:0{i}:00.000000Z") for i in range(3)]
+        wrong = _fix(9e5) | {"normalised_error2": 9.0}
+        statistics = campaign_statistics(truths, [fix, fix, wrong], 400e3, [] if flight is None else [6e3])
+        joint = statistics["consistency"]["joint"]
+        assert joint["n"] == 2 and joint["inside95"] == 1.0
+        assert (joint["mean_band95"] is not None) == told
+        assert (statistics["consistency"]["by_inliers"][2]["axes"]["up"]["mean_band95"] is not None) == told
+        page = _accuracy([fix, fix, wrong], statistics)
+        assert ("How far an honest mean may be off is not told" in page) == (not told)
+        assert ("honest mean, 95 %" in page) == told and "(1 wrong ones are left out)" in page
+        assert "inside the 95 % band (1 wrong left out)" in table(statistics)
 
 
 @pytest.mark.parametrize(("stretch", "inside", "mean"), [(1.0, 0.95, 3.0), (2.0, 0.49, 12.0)])
@@ -111,7 +129,7 @@ def test_honest_covariances_are_told_from_small_ones(stretch, inside, mean):
         error = stretch * sigma * rng.normal(size=3)
         fixes.append(_fix(1.0, error_neu_m=error.tolist(), sigma_neu_m=sigma.tolist(), inliers=int(rng.integers(4, 60)),
                           normalised_error2=float(((error / sigma) ** 2).sum())))  # fmt: skip
-    report = consistency(fixes)
+    report = consistency(fixes, own_pointing=True)
     assert report["joint"]["inside95"] == pytest.approx(inside, abs=0.02)
     assert report["joint"]["mean"] == pytest.approx(mean, rel=0.04)
     low, high = report["joint"]["mean_band95"]
@@ -187,7 +205,7 @@ def test_the_time_to_the_first_fix_counts_right_ones_only_and_orbits_without():
         return truth, fix, outcome(fix, 25e3)
 
     pairs = [
-        frame(0, 0), frame(0, 5, 8e3), frame(0, 9, 2e3),  # found at 5, within 5 km at 9
+        frame(0, 0), frame(0, 5, 8e3), frame(0, 9, 2e3), frame(0, 30), frame(0, 50),  # found at 5, within 5 km at 9
         frame(1, 0, 9e5), frame(1, 30), frame(1, 50, 1e3),  # a wrong one first; found after its revolution
         frame(2, 0), frame(2, 50),  # never
     ]  # fmt: skip
@@ -197,8 +215,30 @@ def test_the_time_to_the_first_fix_counts_right_ones_only_and_orbits_without():
     assert (second["first_fix_s"], second["first_was_wrong"]) == (3000.0, True)
     assert third["first_fix_s"] is None and report["never"] == 1
     assert report["within_one_revolution"]["value"] == pytest.approx(1 / 3)
-    assert report["median_first_fix_s"] == 1650.0
+    assert report["median_first_fix_s"] == 3000.0  # of three; never comes last
     assert first_fixes(pairs, []) is None
+    lost = first_fixes([frame(0, 0), frame(0, 50, 1e3), frame(1, 0), frame(1, 50), *pairs[-2:]], [2400.0] * 3)
+    assert lost["never"] == 2 and lost["median_first_fix_s"] is None
+    assert "half of the orbits or more never" in _first_fix(lost)
+
+
+def test_flights_shorter_than_a_revolution_do_not_tell_what_one_brings():
+    def report(minutes):
+        pairs = []
+        for flight in (0, 1):
+            for minute in minutes:
+                truth = _truth(flight=flight, time_utc=f"2026-07-01T10:{minute:02d}:00.000000Z")
+                pairs.append((truth, _fix(1e3), "right"))
+        return first_fixes(pairs, [2400.0, 2400.0])
+
+    short, whole = report(range(0, 30, 10)), report(range(0, 40, 10))  # the next would be after 40 minutes
+    assert short["within_one_revolution"] is None and short["accurate_within_one_revolution"] is None
+    assert whole["within_one_revolution"]["value"] == 1.0
+    assert "within one revolution" in _first_fix(whole) and "within one revolution" not in _first_fix(short)
+    assert "flown for less than one revolution" in _first_fix(short)
+    statistics = campaign_statistics([_truth()], [_fix(1e3)], 400e3)
+    assert "first fix: in 2 of 2 orbits, flown for less" in table(statistics | {"first_fix": short})
+    assert "first fix within one revolution: 100%" in table(statistics | {"first_fix": whole})
 
 
 def test_a_fix_is_right_within_25_km_or_three_hundredths_of_the_swath():
@@ -246,6 +286,12 @@ def test_solved_and_wrong_are_counted_apart_and_by_class():
     assert report["classes"]["twilight"]["frames"] == 1
     assert report["statuses"] == {"DARK": 1, "FEATURELESS": 1, "FIX": 5, "NO_MATCH": 1}
     assert report["latency_ms"]["median"] == 10.0
+
+
+def test_what_wrong_headings_were_told_is_not_hidden():
+    truths, fixes = [_truth(group="wrong heading"), _truth(group="fields")], [_fix(1e3), _fix(1e3)]
+    assert "'wrong heading' were told an attitude, a wrong one" in _known({}, campaign_statistics(truths, fixes, 400e3))
+    assert "told an attitude" not in _known({}, campaign_statistics(truths[1:], fixes[1:], 400e3))
 
 
 def test_records_that_do_not_pair_up_are_refused():

@@ -69,6 +69,10 @@ def test_headings_follow_the_track_and_the_median_yaw(tmp_path):
     np.testing.assert_allclose(headings_deg(photographs, solved), np.array(track) + 30.0, atol=0.1)
     with pytest.raises(SimError, match="right pack"):
         headings_deg(photographs, [None] * 6)
+    alone = [photographs[0]]  # no neighbour tells the direction of flight
+    assert headings_deg(alone, [12.0]) == [12.0]
+    with pytest.raises(SimError, match="tell the other 1 their headings"):
+        headings_deg(photographs[::5], [12.0, None])
 
 
 @pytest.mark.parametrize("slope", [-1.0, -2.0, -3.0])

@@ -1,4 +1,4 @@
-"""Simulated frames tilted by 15 to 25 degrees that nobody said are: wrong fixes once, but for how they are looked at."""
+"""Simulated frames tilted by 15 to 25 degrees that nobody said are: wrong fixes once, but for how one looks at them."""
 
 from pathlib import Path
 
