@@ -82,9 +82,9 @@ def recognitions(
     sides: bool = True,
 ) -> list[Recognition]:
     """What was recognised at the heaviest agreements (heaviest first), the heaviest first; the rest is not looked at
-    once one weighs more than ``enough``, nor a place again that a pose was found for. sides: whether a vague pose is
-    held against others from which the same ground looks alike (`onboard.reversal`), as it must be where nothing else
-    tells them apart."""
+    once one weighs more than ``enough``, nor a place again that a pose was found for. sides: whether a pose aslant of
+    what was told is looked at in the frame laid out for it (`onboard.retake`), and a vague one held against others from
+    which the same ground looks alike (`onboard.reversal`), as must be where nothing else tells them apart."""
     found: list[Recognition] = []
     for agreement in agreements[:_AGREEMENTS]:
         clock.check()
@@ -140,17 +140,16 @@ def recognise(
     measured = settled(scene, expected, recognised)
     if measured is None:
         return Recognition(agreement, whole)
-    laid_out = laid_out_for_itself(scene, everything, measured)
-    if laid_out[0] is not scene:
-        scene, everything, measured = laid_out
-        expected = everything
     off = contradiction(measured.pose, known)
-    if sides and off.sigmas < CREDIBLE_SIGMAS and vagueness(measured.pose, known) > _VAGUE_SIGMAS:
-        side = likelier(scene, everything, measured)
+    if sides and off.sigmas < CREDIBLE_SIGMAS:
+        side = laid_out_for_itself(scene, everything, measured)
+        off = contradiction(side[2].pose, known)
+        if off.sigmas < CREDIBLE_SIGMAS and vagueness(side[2].pose, known) > _VAGUE_SIGMAS:
+            side = likelier(*side)
+            off = contradiction(side[2].pose, known)
         if side[0] is not scene:
             scene, everything, measured = side
             expected = everything
-        off = contradiction(measured.pose, known)
     pose, seen = None, measured.recognised
     if off.sigmas < CREDIBLE_SIGMAS:
         pose = told_pose(scene, measured, everything)
