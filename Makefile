@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv train-venv demo test lint pack networks bench-real bench-networks bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-sim bench-integrity hil clean
+.PHONY: venv train-venv demo test lint pack networks bench-real bench-networks bench-track bench-vote bench-catalogue bench-localize bench-oblique bench-faults bench-soak bench-sim bench-integrity hil clean
 
 venv: .venv/ready
 
@@ -93,6 +93,10 @@ bench-oblique: venv
 FAULTS ?= 1500
 bench-faults: venv
 	$(BIN)/python -m tests.bench_faults --frames $(DATA)/iss --faults $(FAULTS) --out runs/faults
+
+# Whether the memory of a flight process grows (10,000 answers: about an hour).
+bench-soak: venv
+	$(BIN)/python -m tests.bench_soak $(DATA)/iss
 
 # The simulator's speed, cold and warm, stage by stage.
 bench-sim: venv

@@ -24,7 +24,7 @@ _ITERATIONS = 12
 # A pose farther than this from anything that was told contradicts it. A tilt that was not told can hide behind a patch
 # of the frame seen as steeply from the other side, so that no more is granted than chance asks for.
 CREDIBLE_SIGMAS = 3.0
-_DEGREE_RAD = np.radians(1.0)
+DEGREE_RAD = float(np.radians(1.0))  # to which missions promise a pointing
 _HUBER = 1.5  # residuals beyond this many sigmas weigh less (Huber 1964; 93 % efficient on Gaussian noise)
 
 
@@ -153,8 +153,8 @@ def contradiction(free: Pose, known: PoseKnowledge) -> Contradiction:
 def vagueness(free: Pose, known: PoseKnowledge) -> float:
     """1-sigma of a pose along what it knows least of all that was told, in the telling's sigmas; of tilt and attitude
     in degrees where less than that was told."""
-    attitude = known.attitude and replace(known.attitude, sigma_rad=min(known.attitude.sigma_rad, _DEGREE_RAD))
-    pointing_sigma_rad = known.pointing_sigma_rad if attitude else min(known.pointing_sigma_rad, _DEGREE_RAD)
+    attitude = known.attitude and replace(known.attitude, sigma_rad=min(known.attitude.sigma_rad, DEGREE_RAD))
+    pointing_sigma_rad = known.pointing_sigma_rad if attitude else min(known.pointing_sigma_rad, DEGREE_RAD)
     _, by_move = _off_told(free, replace(known, attitude=attitude, pointing_sigma_rad=pointing_sigma_rad))
     return float(np.sqrt(np.linalg.eigvalsh(by_move @ free.covariance @ by_move.T)[-1]))
 

@@ -19,7 +19,7 @@ from onboard.guided import Expected
 from onboard.matches import View
 from onboard.picture import Picture, equalised
 from onboard.placement import Placement
-from onboard.pose import Pose
+from onboard.pose import DEGREE_RAD, Pose
 from onboard.rectify import picture_of
 
 # A frame is laid out anew for the pose that it gave where that is so far aslant of the one it was laid out for, and so
@@ -32,7 +32,11 @@ _NODE_PX = 8  # the way from one picture to the other is followed so finely, and
 def laid_out_for_itself(scene: Scene, expected: Expected, measured: Measured) -> tuple[Scene, Expected, Measured]:
     """What was measured in a frame, measured again in the frame laid out for the pose that it gave, until that is the
     one it is laid out for: landmarks looked for where another pose has them are drawn there, however many there are.
-    expected: all that the frame should show; returned with what it should show as it is laid out then."""
+    expected: all that the frame should show; returned with what it should show as it is laid out then. Where the
+    pointing was told to a degree nothing is laid out anew: so far aslant a pose contradicts it, or is vague and looked
+    at from other sides (`onboard.reversal`), and wrong places would only be given a second try."""
+    if scene.known.pointing_sigma_rad <= DEGREE_RAD:
+        return scene, expected, measured
     for _ in range(_MOST_TIMES):
         if np.linalg.norm(np.subtract(down_of(measured.pose), scene.view.plane.down_cam)) < _ASLANT_RAD:
             break
