@@ -18,7 +18,7 @@ from onboard.ground_plane import GroundPlane
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.voting import Candidate
 
-_STEP_PX = 32  # between looks: verification reaches a little farther than this around a candidate (REACH_PX)
+_STEP_PX = 33  # between looks: verification reaches a little farther than this around a candidate (REACH_PX)
 _SIGMAS = 3.0
 _MOST_LOOKS = 25  # beyond, the prediction is too vague to be looked at piece by piece
 _DECOYS, _DECOYS_LATER = 16, 4  # a frame, until there are enough, and afterwards

@@ -156,7 +156,7 @@ def test_clusters_are_drawn_as_often_as_frames_fall_into_them() -> None:
 
 
 def test_a_cluster_of_one_place_is_never_drawn() -> None:
-    maps = np.array([[1, 0], [0, 1], [0, 1.01]], np.float32)
+    maps = np.array([[1, 0], [0, 1], [0, 1.01], [0, 0.99]], np.float32)
     found = MapClusters.found(maps, np.array([[1, 0]] * 9 + [[0, 1]], np.float32), 2, seed=0)
     assert found.share[found.cluster[0]] == 0 and found.share[found.cluster[1]] == 1
     only = MapClusters.found(maps, np.array([[1, 0]], np.float32), 2, seed=0)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -513,7 +514,9 @@ def _taught(score):
     unit = states([0.0])[0][:3] / np.linalg.norm(states([0.0])[0][:3])
     checker = Recogniser(unit, score)
     expectation = Expectation(checker, ToldLocalizer().catalogue.unit, 1e-4)
-    frame = Sighting(no_fix(Status.NO_MATCH, ""), view=object(), known=PoseKnowledge(500e3, 10e3, 0.01))
+    frame = Sighting(
+        no_fix(Status.NO_MATCH, ""), view=SimpleNamespace(gsd_m=930.0), known=PoseKnowledge(500e3, 10e3, 0.01)
+    )
     for _ in range(20):
         expectation.learn(frame, unit)
     return expectation, frame, unit * 6871e3
