@@ -13,12 +13,13 @@ from threadpoolctl import threadpool_limits
 
 from index_builder.crew import Crew, on_all_cores
 from index_builder.mosaic import Mosaic
-from index_builder.provenance import code_sha256
+from index_builder.provenance import CODE
 from index_builder.tiles import land_places, read_map
 from onboard.clock import Clock
 from onboard.errors import MosaicError
 from onboard.evidence import Evidence
 from onboard.fix import Prior
+from onboard.identity import code_sha256
 from onboard.localizer import Localizer
 from onboard.matches import View
 from onboard.pack import MANIFEST
@@ -76,7 +77,7 @@ def wrong_places(
 
 def _fingerprint(pack: Path, seed: int) -> str:
     """Of what a view's scores depend on: the pack, every byte of which its manifest names, the seed, and the code."""
-    told = (pack / MANIFEST).read_bytes() + f"{seed} {code_sha256()}".encode()
+    told = (pack / MANIFEST).read_bytes() + f"{seed} {code_sha256(*CODE)}".encode()
     return hashlib.sha256(told).hexdigest()[:16]
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from index_builder.crew import Crew, on_all_cores
 from index_builder.mosaic import Mosaic
-from index_builder.provenance import code_sha256
+from index_builder.provenance import CODE
 from index_builder.tiles import Tile, read_tile, tiles_of
 from onboard.describer import Describer, PatchNetwork, RootSift
 from onboard.features import extract
+from onboard.identity import code_sha256
 from onboard.orientation import OrientationNetwork
 from onboard.picture import Picture
 from onboard.whole_file import whole
@@ -119,7 +120,7 @@ def extract_landmarks(
 
 def _fingerprint(mosaic: Mosaic, band_deg: tuple[float, float], gsd_m: float, networks: Networks | None) -> str:
     models = [hashlib.sha256(path.read_bytes()).hexdigest() for path in vars(networks).values()] if networks else []
-    told = [mosaic.stamp(), band_deg, gsd_m, models, code_sha256(), cv2.__version__]
+    told = [mosaic.stamp(), band_deg, gsd_m, models, code_sha256(*CODE), cv2.__version__]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 from index_builder.north_up import METRES_PER_DEGREE, check_bands, north_up, open_raster
-from index_builder.provenance import entry_of, files_beside
+from index_builder.provenance import files_beside
 from index_builder.raster_blocks import Level, RasterBlocks
 from onboard.errors import MosaicError
 from onboard.geodesy import Array, wrap_lon_deg
+from onboard.identity import file_identity
 
 STRIP_PX = 1 << 15  # of a picture at a time: what is computed of them stays in the processor's cache
 
@@ -69,8 +70,8 @@ class Mosaic:
         """Name, size and SHA-256 of every file, for the manifest; ``with``: those of what is read with it, if any."""
         entries = []
         for path, layer in zip(self.paths, self._layers):
-            beside = [entry_of(other) for other in files_beside(layer.source)]
-            entries.append(entry_of(path) | ({"with": beside} if beside else {}))
+            beside = [file_identity(other) for other in files_beside(layer.source)]
+            entries.append(file_identity(path) | ({"with": beside} if beside else {}))
         return entries
 
     def stamp(self) -> list[object]:

@@ -17,11 +17,11 @@ from onboard.fix import Status
 from onboard.geodesy import Array
 from onboard.ground_plane import GroundPlane
 from onboard.intake import Rejected, forget_sizes
+from onboard.nodes import between, nodes
 from onboard.patches import PATCH_PX
 
 _INNER_STEP = 4
-_AT_ONCE = 1 << 16
-# Samples of a rectified picture: half as many again as of the ISS camera 40 degrees off nadir, and seconds of work.
+# Samples of a rectified picture: half as many again as of the ISS camera 40 degrees off nadir.
 _MOST_PX = 1 << 22
 
 
@@ -108,13 +108,9 @@ def rectifier(camera: Camera, plane: GroundPlane, gsd_m: float) -> Rectifier:
             f"{'much' if much else 'little'} for {gsd_m:.0f} m a pixel: is the altitude right, and the pack of this "
             "camera?",
         )
-    x, y = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
-    offsets = (np.stack([x.ravel(), y.ravel()], axis=1) - centre_px) * gsd_m
-    # In pieces: OpenCV's derivatives, which nobody asked for, take 240 bytes a point.
-    pieces = [_seen(reduced, plane, piece, gsd_m) for piece in np.array_split(offsets, 1 + len(offsets) // _AT_ONCE)]
-    pixels, mask = (np.concatenate(parts) for parts in zip(*pieces))
-    map_x, map_y = (pixels[:, axis].reshape(size[::-1]).astype(np.float32) for axis in (0, 1))
-    mask = mask.reshape(size[::-1])
+    pixels, wrong = _seen(reduced, plane, (nodes(*size) - centre_px) * gsd_m, gsd_m)
+    map_x, map_y = (between(part, *size) for part in pixels.T)
+    mask = _inside(reduced, map_x, map_y) & (between(wrong, *size) == 0)
     if reduced.mask is not None:
         seen = cv2.remap(reduced.mask.astype(np.uint8), map_x, map_y, cv2.INTER_NEAREST, borderValue=0)
         mask &= seen > 0
@@ -141,12 +137,19 @@ def _outline(camera: Camera) -> Array:
 
 
 def _seen(reduced: Camera, plane: GroundPlane, offsets: Array, gsd_m: float) -> tuple[Array, NDArray[np.bool_]]:
-    """Pixels (N, 2) of ground offsets (N, 2), and which of them lie in the picture."""
+    """Pixels (N, 2) of ground offsets (N, 2), and which of them (N,) are not where the camera sees that ground: behind
+    it, or folded back into the picture from outside the field by a strong distortion."""
     pixels = reduced.project(plane.to_camera(offsets))
-    # A strong distortion may fold rays from outside the field back into the picture: keep those that come back.
-    half = np.array([reduced.width, reduced.height]) / 2
-    inside = np.asarray((np.abs(pixels + 0.5 - half) <= half).all(axis=1))
+    ahead = np.isfinite(pixels[:, 0])
+    pixels[~ahead] = -1e4
+    inside = _inside(reduced, *pixels.T)
     back = plane.from_camera(reduced.rays(np.where(inside[:, None], pixels, 0.0)))
     with np.errstate(invalid="ignore"):
-        inside &= np.hypot(*(back - offsets).T) < gsd_m
-    return pixels, inside
+        returns = np.hypot(*(back - offsets).T) < gsd_m
+    return pixels, ~ahead | (inside & ~returns)
+
+
+def _inside(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether pixels lie in the picture, to the outer rim of its outermost."""
+    right, down = camera.width - 0.5, camera.height - 0.5
+    return np.asarray((x >= -0.5) & (x <= right) & (y >= -0.5) & (y <= down))

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from onboard.frame_pose import Measured, Scene, settled
 from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, geodetic_from_ecef, heading_deg_of, unit_from_latlon
 from onboard.ground_plane import Direction, GroundPlane
 from onboard.guided import Expected
 from onboard.matches import View
+from onboard.nodes import between, nodes
 from onboard.picture import Picture, equalised
 from onboard.placement import Placement
 from onboard.pose import DEGREE_RAD, Pose
@@ -26,7 +26,6 @@ from onboard.rectify import picture_of
 # often at most.
 _ASLANT_RAD, _MOST_TIMES = np.radians(3.0), 4
 _MOST_GROUND = 8  # times the picture's own: that of a camera 20 to 45 degrees off nadir is laid out on 1.6 to 2.4
-_NODE_PX = 8  # the way from one picture to the other is followed so finely, and linear between (0.02 pixels)
 
 
 def laid_out_for_itself(scene: Scene, expected: Expected, measured: Measured) -> tuple[Scene, Expected, Measured]:
@@ -75,15 +74,15 @@ def _laid_out(view: View, plane: GroundPlane) -> View | None:
     """A view as if it had been rectified for another plane; its features keep their descriptors. None for
     more ground than a frame of that kind can show: of a pose far out that few landmarks gave."""
     height, width = view.picture.mask.shape
-    seen = _on_other((_nodes(width, height) - view.centre_px) * view.gsd_m, view.plane, plane)
+    seen = _on_other((nodes(width, height) - view.centre_px) * view.gsd_m, view.plane, plane)
     seen = seen[np.isfinite(seen[:, 0])]
     (columns, rows), centre_px = picture_of(seen, view.gsd_m)
     if columns * rows > _MOST_GROUND * width * height:
         return None
-    there = _on_other((_nodes(columns, rows) - centre_px) * view.gsd_m, plane, view.plane)
+    there = _on_other((nodes(columns, rows) - centre_px) * view.gsd_m, plane, view.plane)
     there = there / view.gsd_m + view.centre_px
-    met = _between(np.isfinite(there[:, 0]), columns, rows) == 1
-    x, y = (_between(part, columns, rows) for part in np.nan_to_num(there).T)
+    met = between(np.isfinite(there[:, 0]), columns, rows) == 1
+    x, y = (between(part, columns, rows) for part in np.nan_to_num(there).T)
     grey = np.asarray(cv2.remap(view.picture.grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     mask = cv2.remap(view.picture.mask.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderValue=0)
     picture = Picture(grey, equalised(grey), np.asarray(mask > 0) & met)
@@ -114,17 +113,3 @@ def _on_other(ground_m: Array, plane: GroundPlane, other: GroundPlane) -> Array:
     not."""
     rays = plane.to_camera(ground_m)
     return other.from_camera(rays / np.linalg.norm(rays, axis=1, keepdims=True))
-
-
-def _nodes(width: int, height: int) -> Array:
-    """Pixels (N, 2), every _NODE_PX of a picture, row by row, to its end and beyond."""
-    x, y = (np.arange(-(-size // _NODE_PX) + 1) * float(_NODE_PX) for size in (width, height))
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-
-
-def _between(values: Array, width: int, height: int) -> NDArray[np.float32]:
-    """Values (N,) at the nodes of a picture, at each of its pixels (height, width)."""
-    nodes = values.reshape(-(-height // _NODE_PX) + 1, -1).astype(np.float32)
-    step = np.array([[1 / _NODE_PX, 0, 0], [0, 1 / _NODE_PX, 0]])
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(nodes, step, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE))

@@ -1,7 +1,6 @@
 """All that a campaign's result depends on, as plain JSON."""
 
 import hashlib
-from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.acceptance import UNCALIBRATED, Acceptance
 from onboard.errors import PackError
+from onboard.identity import code_sha256, file_identity, file_sha256
 from onboard.mission import Mission, mission_yaml
 from onboard.pack import MANIFEST, default_pack, open_pack
 from sim.scenario import Scenario
@@ -56,39 +56,15 @@ def pack_of(named: Path | None, mission: Mission) -> Path:
     return pack
 
 
-def file_identity(path: Path) -> dict[str, Any]:
-    """Which file it is, for `configuration`."""
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)}
-
-
 def pack_identity(pack: Path) -> dict[str, Any]:
     """Which pack it is, for `configuration`."""
-    return {"name": pack.name, "manifest_sha256": _sha256(pack / MANIFEST)}
+    return {"name": pack.name, "manifest_sha256": file_sha256(pack / MANIFEST)}
 
 
 def versions() -> dict[str, str]:
     """Of the packages and of the code that answers follow from."""
-    return {name: version(name) for name in _PACKAGES} | {"code_sha256": code_sha256()}
-
-
-def code_sha256() -> str:
-    """Of all sources of the runtime and of the simulator."""
-    digest = hashlib.sha256()
-    for package in ("onboard", "sim"):
-        folder = Path(str(resources.files(package)))
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{package}/{path.relative_to(folder).as_posix()}\n".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return {name: version(name) for name in _PACKAGES} | {"code_sha256": code_sha256("onboard", "sim")}
 
 
 def _mask_sha256(mask: NDArray[np.bool_]) -> str:
     return hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

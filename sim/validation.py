@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from onboard.camera import Camera
 from onboard.geodesy import distance_m, ecef_from_geodetic, ecef_from_nadir_camera
+from onboard.identity import file_identity
 from onboard.images import read_image
 from onboard.localizer import Localizer
 from onboard.whole_file import write_whole
 from sim.campaign import claim
-from sim.configuration import file_identity
 from sim.earth_frames import sun_ecef
 from sim.errors import SimError
 from sim.look import draw_look

@@ -23,9 +23,10 @@ def add_validate(actions: argparse._SubParsersAction) -> None:
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
+    from onboard.identity import file_identity
     from onboard.localizer import Localizer
     from onboard.pack import default_pack
-    from sim.configuration import file_identity, pack_identity, versions
+    from sim.configuration import pack_identity, versions
     from sim.validation import validate
     from sim.validation_comparison import table
 

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from onboard import Localizer, Status, Vertical, default_pack, plugins
 from onboard.geodesy import distance_m, geodetic_from_ecef
+from onboard.identity import file_identity
 from sim.campaign import claim, told_altitude_m
-from sim.configuration import code_sha256, file_identity, pack_identity
+from sim.configuration import pack_identity, versions
 from sim.land_scenario import LandScenario
 from sim.ocean import OceanMask
 from sim.places import Ground
@@ -86,7 +87,7 @@ def identity(arguments: argparse.Namespace) -> dict[str, Any]:
         "pack": pack_identity(arguments.pack),
         "seed": arguments.seed,
         "places": arguments.places,
-        "code_sha256": code_sha256(),
+        "code_sha256": versions()["code_sha256"],
     }
 
 

@@ -2,13 +2,14 @@
 
 One process with nothing but `onboard` answers N frames, photographs of DIR (frames.csv and pictures, as for bench_real)
 in turn with what else a flight brings: told a place or a vertical (whose resampling is made anew), short of time,
-shown to a tracker, mirrored, dark, of the wrong size. Resident memory by tenths of the run, and how fast it grows after
-the first three; each answer's status and memory in MEMORY.jsonl with ``--json``.
+shown to a tracker, mirrored, dark, of the wrong size. Resident memory by tenths of the run, its peak, and how fast it
+grows after the first three; each answer's status and memory in MEMORY.jsonl with ``--json``.
 """
 
 import argparse
 import csv
 import json
+import resource
 import sys
 import time
 from collections import Counter
@@ -107,6 +108,8 @@ def report(records: list[dict[str, Any]]) -> None:
         print(f"{tenth:6}{np.median(part):12.1f}{part.max():13.1f}")
     warm = len(memory) * _WARM // _TENTHS
     growth = np.polyfit(np.arange(warm, len(memory)), memory[warm:], 1)[0]
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak of the process {peak_mib:.1f} MiB")
     print(f"after the first {_WARM} tenths it grows by {growth * 1024:.3f} KiB an answer, of {len(memory)} answers")
 
 

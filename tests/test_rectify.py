@@ -1,5 +1,6 @@
 """Rectification: a mark lands where its ray says, scale is the catalogue's, and nothing is aliased."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +12,8 @@ from onboard.rectify import rectifier
 
 NARROW = Camera(1296, 972, 1285.7, 1285.7, 647.5, 485.5)
 WIDE = Camera(1024, 1024, 512.0, 512.0, 511.5, 511.5, "plumb_bob", (-0.05, 0.01, 0.0, 0.0, 0.0))
+
+FISHEYE = Camera(1600, 1200, 500.0, 500.0, 799.5, 599.5, "equidistant", (-0.02, 0.003, 0.0, 0.0))
 
 
 def tilted(altitude_m: float, tilt_deg: float, direction_deg: float = 0.0) -> GroundPlane:
@@ -40,6 +43,24 @@ def test_a_mark_lands_where_its_ray_says(
     np.testing.assert_allclose(
         rectified.ground_m(centroid[None])[0], (centroid - rectified.centre_px) * gsd_m, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, 20.0])
+@pytest.mark.parametrize("camera, altitude_m, gsd_m", [(NARROW, 405e3, 930.0), (FISHEYE, 700e3, 7400.0)])
+def test_what_lies_between_nodes_is_where_its_own_ray_leads(
+    camera: Camera, altitude_m: float, gsd_m: float, tilt_deg: float
+) -> None:
+    plane = tilted(altitude_m, tilt_deg, 70.0)
+    made = rectifier(camera, plane, gsd_m)
+    rows, columns = np.nonzero(made.mask)
+    ground_m = (np.column_stack([columns, rows]) - made.centre_px) * gsd_m
+    pixels = made.reduced.project(plane.to_camera(ground_m))
+    assert len(pixels) > 20_000 and not np.isnan(pixels).any()
+    size = made.mask.shape[::-1]
+    looked = [cv2.resize(part, size, interpolation=cv2.INTER_AREA)[rows, columns] for part in (made.map_x, made.map_y)]
+    np.testing.assert_allclose(np.column_stack(looked), pixels, atol=0.1)
+    # The camera looks there, and at no ground beyond: what a lens folds back into the picture is left out.
+    np.testing.assert_allclose(plane.from_camera(made.reduced.rays(pixels)), ground_m, atol=gsd_m)
 
 
 def test_scale_is_the_catalogues() -> None:

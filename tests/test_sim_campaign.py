@@ -25,7 +25,6 @@ from onboard.pose import matrix_from_quat
 from sim import campaign
 from sim.attitude_sensors import AttitudeSensors
 from sim.cli import table
-from sim.configuration import code_sha256
 from sim.crew import DaskCrew, LocalCrew, _as_they_come
 from sim.errors import SimError
 from sim.flight_scenario import draw_scenario
@@ -276,18 +275,6 @@ def test_going_on_with_other_code_is_told_and_recorded(tmp_path, capsys):
     assert json.loads((out / "config.json").read_text()) == {
         "seed": 1, "versions": night, "resumed_with": [morning]
     }  # fmt: skip
-
-
-def test_the_code_is_known_by_its_sources(tmp_path, monkeypatch):
-    for package in ("onboard", "sim"):
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "part.py").write_text("x = 1")
-    monkeypatch.setattr("sim.configuration.resources.files", lambda package: tmp_path / package)
-    before = code_sha256()
-    (tmp_path / "notes.txt").write_text("unrelated")
-    assert code_sha256() == before
-    (tmp_path / "onboard" / "part.py").write_text("x = 2")
-    assert code_sha256() != before
 
 
 def test_a_log_drops_the_line_a_kill_cut_off(tmp_path):
