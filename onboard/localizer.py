@@ -42,7 +42,6 @@ from onboard.verification import Verifier
 from onboard.voting import Candidate, vote
 
 _THREADS = 2
-_SPOT_PX = 8  # keypoints within such a square are one witness
 FEWEST_FEATURES = 30
 _CERTAIN = 2.0  # times the least score: what no other place can contest
 
@@ -275,7 +274,7 @@ class Localizer:
         picture = Picture.of(rectified.image, shrink_mask(rectified.mask, RIM_PX))
         search = self.search
         features = extract(picture, self.describer, self.orientation, search.features, search.directions, clock)
-        return view_of(features, picture, rectified, camera, _SPOT_PX)
+        return view_of(features, picture, rectified, camera)
 
     def _settings(self) -> bytes:
         """What decides beside arrays and network, as read now."""

@@ -16,6 +16,8 @@ from onboard.landmarks import Catalogue
 from onboard.picture import Picture, shrink_mask
 from onboard.rectify import Rectified
 
+SPOT_PX = 8.0  # keypoints, and landmarks, within such a square are one witness
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -62,11 +64,11 @@ class View:
         return inside
 
 
-def view_of(features: Features, picture: Picture, rectified: Rectified, camera: Camera, spot_px: float) -> View:
-    """The features of a rectified frame of ``camera``; spot_px: side of the patches that count as one witness."""
+def view_of(features: Features, picture: Picture, rectified: Rectified, camera: Camera) -> View:
+    """The features of a rectified frame of ``camera``."""
     ground_m = rectified.ground_m(features.xy.astype(np.float64))
     pixels = camera.project(rectified.plane.to_camera(ground_m))
-    spot_m = spot_px * rectified.gsd_m
+    spot_m = SPOT_PX * rectified.gsd_m
     cell = np.floor(ground_m / spot_m).astype(np.int64)
     cell -= cell.min(axis=0, initial=0)
     return View(

@@ -21,7 +21,7 @@ from onboard.guided import Guide
 from onboard.hypothesis import Hypothesis
 from onboard.hypothesis_fit import points_of
 from onboard.landmarks import Catalogue
-from onboard.matches import View
+from onboard.matches import SPOT_PX, View
 from onboard.placement import Placement, fit_similarity
 from onboard.pose import (
     CREDIBLE_SIGMAS,
@@ -36,7 +36,6 @@ from onboard.retake import laid_out_for_itself
 from onboard.reversal import likelier
 from onboard.verification import REACH_PX, Consensus
 
-_SPOT_PX = 8.0  # landmarks within such a square are one witness
 _AGREEMENTS = 4  # the heaviest, that are looked at; a right one of two votes is not always first (docs/decisions.md)
 _FEWEST_AGREEING = 2  # matches that turn and place a frame
 # Landmarks looked for at first, evenly spread. What shows fewer than promise something is not looked at further: right
@@ -157,5 +156,5 @@ def recognise(
             return Recognition(agreement, whole)
         seen = scene.recognised(scene.under(pose, expected))
     pixels = camera.project(scene.view.plane.to_camera(offsets_of(seen.ground)))
-    spots = seen.xy[one_a_square(seen.xy, _SPOT_PX)]
+    spots = seen.xy[one_a_square(seen.xy, SPOT_PX)]
     return Recognition(agreement, whole, pose, off, len(spots), corroboration(spots), seen.numbers, pixels)

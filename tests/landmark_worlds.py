@@ -37,7 +37,7 @@ def view_with(ground_m: Array, angle_deg: Array, descriptors: NDArray[np.float32
     )  # fmt: skip
     picture = Picture(*(np.zeros((480, 640), np.uint8) for _ in range(2)), np.ones((480, 640), bool))
     rectified = Rectified(np.zeros((480, 640, 3), np.uint8), picture.mask, 930.0, (0.0, 0.0), GroundPlane(405e3))
-    return view_of(features, picture, rectified, Camera(640, 480, 600.0, 600.0, 319.5, 239.5), 8)
+    return view_of(features, picture, rectified, Camera(640, 480, 600.0, 600.0, 319.5, 239.5))
 
 
 def catalogue_of(lat_deg: Array, lon_deg: Array, angle_deg: Array, quantized: Quantized) -> Catalogue:

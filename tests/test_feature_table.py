@@ -23,7 +23,7 @@ def scattered_view(rng: np.random.Generator, count: int) -> View:
     grey = np.zeros(mask.shape, np.uint8)
     rectified = Rectified(np.stack([grey] * 3, axis=-1), mask, 1000.0, (200.0, 150.0), GroundPlane(400e3))
     camera = Camera(400, 300, 400.0, 400.0, 199.5, 149.5)
-    return view_of(features, Picture(grey, grey, mask), rectified, camera, 8.0)
+    return view_of(features, Picture(grey, grey, mask), rectified, camera)
 
 
 @pytest.mark.parametrize("seed", range(3))
