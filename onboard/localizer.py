@@ -21,7 +21,7 @@ from onboard.evidence import Evidence
 from onboard.features import RIM_PX, extract
 from onboard.fix import Attitude, Fix, Prior, Status, Vertical, no_fix
 from onboard.guided import Guide
-from onboard.heap import large_buffers_apart
+from onboard.heap import one_heap
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.hypothesis_fit import fit_hypothesis
 from onboard.intake import Rejected, as_rgb, camera_of_frame, screening
@@ -52,7 +52,7 @@ class Localizer:
     """
 
     def __init__(self, pack: str | Path | None = None, camera: Camera | str | Path | None = None) -> None:
-        large_buffers_apart()
+        one_heap()
         self.pack = open_pack(pack if pack is not None else default_pack())
         if isinstance(camera, (str, Path)):
             camera = load_camera(camera)

@@ -1,35 +1,44 @@
-"""What frames free goes back to the system."""
+"""What one thread frees serves the others."""
 
 import subprocess
 import sys
 
 import pytest
 
-from onboard.heap import large_buffers_apart
+from onboard.heap import one_heap
 
-# As frames do it: large buffers come and go, and what stays is allocated after them.
+# Threads that live at once, each of which takes 20 MiB and gives them back before the next one does.
 _SCRIPT = """
 import sys
+import threading
 import numpy as np
-from onboard.heap import large_buffers_apart
+from onboard.heap import one_heap
 from onboard.health import resident_mib
 
-if sys.argv[1] == "apart":
-    assert large_buffers_apart()
-np.ones(31 << 20, np.uint8)  # freed at once: from here on glibc, left alone, keeps such buffers in its heap
-before, kept = resident_mib(), []
-for _ in range(5):
-    large = [np.ones(24 << 20, np.uint8) for _ in range(2)]
-    kept.append(np.ones(64 << 10, np.uint8))
-    del large
+if sys.argv[1] == "one":
+    assert one_heap()
+np.ones(31 << 20, np.uint8)  # freed at once: from here on glibc keeps buffers as large as that in its heaps
+turn, over = threading.Lock(), threading.Barrier(7)
+
+def work():
+    with turn:
+        parts = [np.ones(1 << 20, np.uint8) for _ in range(20)]
+        del parts
+    over.wait()
+
+before = resident_mib()
+threads = [threading.Thread(target=work) for _ in range(6)]
+for thread in threads:
+    thread.start()
+over.wait()
 print(resident_mib() - before)
 """
 
 
-@pytest.mark.skipif(not large_buffers_apart(), reason="the C library is not glibc")
-def test_large_buffers_leave_no_holes_in_the_heap():
-    apart, alone = (_growth_mib(way) for way in ("apart", "alone"))
-    assert apart < 4 < 16 < alone
+@pytest.mark.skipif(not one_heap(), reason="the C library is not glibc")
+def test_threads_share_one_heap() -> None:
+    one, many = (_growth_mib(way) for way in ("one", "many"))
+    assert one < 40 < 80 < many
 
 
 def _growth_mib(way: str) -> float:
@@ -37,12 +46,12 @@ def _growth_mib(way: str) -> float:
     return float(ran.stdout)
 
 
-def test_it_is_done_for_whoever_loads_a_pack():
+def test_it_is_so_for_whoever_loads_a_pack() -> None:
     script = """
 import onboard
-from onboard.heap import large_buffers_apart
-assert not large_buffers_apart.cache_info().currsize
+from onboard.heap import one_heap
+assert not one_heap.cache_info().currsize
 onboard.Localizer()
-assert large_buffers_apart.cache_info().currsize
+assert one_heap.cache_info().currsize
 """
     subprocess.run([sys.executable, "-c", script], check=True)
