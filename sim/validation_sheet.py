@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.camera import Camera
+from onboard.drawing import write
 from onboard.images import read_image
 from onboard.whole_file import write_whole
 
@@ -25,7 +26,7 @@ def draw_sheet(pairs: list[tuple[Path, Path, str]], camera: Camera, out: Path) -
 
 def _pair(real: Path, simulated: Path, label: str, camera: Camera) -> NDArray[np.uint8]:
     both = np.hstack([_tile(real, camera), _tile(simulated, camera)])
-    cv2.putText(both, f"{real.stem} {label}", (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 230, 0), 1, cv2.LINE_AA)
+    write(both, f"{real.stem} {label}", (4, 14), 13, (255, 230, 0))
     return cv2.copyMakeBorder(both, 0, 3, 0, 6, cv2.BORDER_CONSTANT, value=(60, 60, 60))
 
 

@@ -1,5 +1,7 @@
 """Photographs against the simulator: the measures measure what they say, and the verb runs from list to sheet."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from sim.validation import validate
 from sim.validation_comparison import MEASURES, compare, histogram_distance, rank_correlation, table
 from sim.validation_measures import light_and_colour, pixel_sharpness, spectrum_slope
 from sim.validation_photographs import headings_deg, read_photographs, track_azimuth_deg
+from sim.validation_sheet import draw_sheet
 
 HEADER = "file,width,height,time_utc,lat_deg,lon_deg,truth_km,label,camera,altitude_km\n"
 
@@ -175,3 +178,12 @@ def test_the_verb_names_what_is_missing(tmp_path, capsys):
     call = ["sim", "validate", "--frames", str(tmp_path), "--mosaic", str(tmp_path / "no.tif"), "--out", str(tmp_path)]
     assert main(call) != 0
     assert "no.tif" in capsys.readouterr().err
+
+
+def test_a_photograph_whose_name_is_no_text_is_on_the_sheet(tmp_path):
+    """OpenCV ends the process on such a name."""
+    photograph = tmp_path / os.fsdecode(b"caf\xe9.png")
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    photograph.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    draw_sheet([(photograph, photograph, "land")], small_camera(), tmp_path / "sheet.png")
+    assert cv2.imread(str(tmp_path / "sheet.png")) is not None
