@@ -142,11 +142,10 @@ def _seen(reduced: Camera, plane: GroundPlane, offsets: Array, gsd_m: float) -> 
     pixels = reduced.project(plane.to_camera(offsets))
     ahead = np.isfinite(pixels[:, 0])
     pixels[~ahead] = -1e4
-    inside = _inside(reduced, *pixels.T)
-    back = plane.from_camera(reduced.rays(np.where(inside[:, None], pixels, 0.0)))
+    back = plane.from_camera(reduced.rays(pixels))
     with np.errstate(invalid="ignore"):
         returns = np.hypot(*(back - offsets).T) < gsd_m
-    return pixels, ~ahead | (inside & ~returns)
+    return pixels, ~(ahead & returns)
 
 
 def _inside(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
