@@ -3,12 +3,11 @@
 One process with nothing but `onboard` answers N frames, photographs of DIR (frames.csv and pictures, as for bench_real)
 in turn with what else a flight brings: told a place or a vertical (whose resampling is made anew), short of time,
 shown to a tracker, mirrored, dark, of the wrong size. Resident memory by tenths of the run, its peak, and how fast it
-grows after the first three; each answer's status and memory in MEMORY.jsonl with ``--json``.
+grows after the first three.
 """
 
 import argparse
 import csv
-import json
 import resource
 import sys
 import time
@@ -77,32 +76,29 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, default=default_pack())
     parser.add_argument("--answers", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="write one record an answer there")
     arguments = parser.parse_args()
     with (arguments.folder / "frames.csv").open() as stream:
         rows = sorted(csv.DictReader(stream), key=lambda row: row["time_utc"])
     localizer = Localizer(arguments.pack, load_camera(arguments.folder / rows[0]["camera"]))
     flight = Flight(localizer, np.random.default_rng(arguments.seed))
-    records = []
+    # What is kept of an answer here must not be what grows.
+    memory_mib, statuses = np.zeros(arguments.answers), Counter[str]()
     start = time.monotonic()
     for number in range(arguments.answers):
         turn, at = divmod(number, len(rows))
         # A round later a frame is shown in the next way, so that each meets all.
         way = flight.ways[(at + turn) % len(flight.ways)]
-        status = way(read_image(arguments.folder / rows[at]["file"]), rows[at], turn)
-        records.append({"way": way.__name__, "status": status, "resident_mib": resident_mib()})
+        statuses[way(read_image(arguments.folder / rows[at]["file"]), rows[at], turn)] += 1
+        memory_mib[number] = resident_mib() or 0.0
         if (number + 1) % 500 == 0:
             left_s = (time.monotonic() - start) / (number + 1) * (arguments.answers - number - 1)
-            print(f"{number + 1} answers, {records[-1]['resident_mib']} MiB, {left_s:.0f} s left", flush=True)
+            print(f"{number + 1} answers, {memory_mib[number]} MiB, {left_s:.0f} s left", flush=True)
     assert not any(name in sys.modules for name in GROUND)
-    if arguments.json:
-        arguments.json.write_text("\n".join(map(json.dumps, records)) + "\n")
-    report(records)
+    report(memory_mib, statuses)
 
 
-def report(records: list[dict[str, Any]]) -> None:
-    print("\nstatuses: " + ", ".join(f"{n} {name}" for name, n in Counter(r["status"] for r in records).most_common()))
-    memory = np.array([record["resident_mib"] for record in records])
+def report(memory: NDArray[np.float64], statuses: Counter[str]) -> None:
+    print("\nstatuses: " + ", ".join(f"{n} {name}" for name, n in statuses.most_common()))
     print(f"\n{'tenth':>6}{'median MiB':>12}{'highest MiB':>13}")
     for tenth, part in enumerate(np.array_split(memory, _TENTHS), 1):
         print(f"{tenth:6}{np.median(part):12.1f}{part.max():13.1f}")
