@@ -16,6 +16,6 @@ def one_heap() -> bool:
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # no glibc; no libraries to name without a name on Windows
+    except (AttributeError, OSError, TypeError):  # another C library, or none to be had without its name (Windows)
         return False
     return bool(mallopt(_ARENA_MAX, 1) == 1)
