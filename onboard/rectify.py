@@ -139,13 +139,11 @@ def _outline(camera: Camera) -> Array:
 def _seen(reduced: Camera, plane: GroundPlane, offsets: Array, gsd_m: float) -> tuple[Array, NDArray[np.bool_]]:
     """Pixels (N, 2) of ground offsets (N, 2), and which of them (N,) are not where the camera sees that ground: behind
     it, or folded back into the picture from outside the field by a strong distortion."""
-    pixels = reduced.project(plane.to_camera(offsets))
-    ahead = np.isfinite(pixels[:, 0])
-    pixels[~ahead] = -1e4
+    pixels = np.nan_to_num(reduced.project(plane.to_camera(offsets)))
     back = plane.from_camera(reduced.rays(pixels))
     with np.errstate(invalid="ignore"):
         returns = np.hypot(*(back - offsets).T) < gsd_m
-    return pixels, ~(ahead & returns)
+    return pixels, ~returns
 
 
 def _inside(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
