@@ -81,9 +81,13 @@ def distance2(estimate: OrbitEstimate, measurement: Measurement) -> float:
 
 
 def update(estimate: OrbitEstimate, measurement: Measurement) -> OrbitEstimate:
-    """The estimate after a measurement of its moment. In Joseph's form, which keeps the covariance positive
-    (Bar-Shalom, Li and Kirubarajan 2001, 5.2.3-21)."""
-    estimate = bent(estimate)
+    """The estimate after a measurement of its moment."""
+    return corrected(bent(estimate), measurement)
+
+
+def corrected(estimate: OrbitEstimate, measurement: Measurement) -> OrbitEstimate:
+    """`update` of an estimate whose errors are as straight as its covariance says. In Joseph's form, which keeps the
+    covariance positive (Bar-Shalom, Li and Kirubarajan 2001, 5.2.3-21)."""
     seen = measurement.slope
     gain = np.linalg.solve(_innovation(estimate, measurement), seen @ estimate.covariance).T
     step = gain @ measurement.residual(estimate.state[:3], estimate.lean)

@@ -10,35 +10,61 @@ from dataclasses import replace
 import numpy as np
 
 from onboard.geodesy import Array
-from onboard.orbit_filter import bent, way_to
+from onboard.orbit_filter import Way, corrected, way_to
 from onboard.orbit_fit import LEAN, OrbitEstimate
 from onboard.tracked_orbit import TrackedOrbit
+
+_ITERATIONS = 10  # three to five are enough even after eighty minutes (docs/decisions.md)
+_SETTLED_M = 10.0  # velocities, in metres a second, and leans are far smaller
 
 
 def smoothed(filtered: Sequence[TrackedOrbit]) -> list[TrackedOrbit]:
     """One orbit as it was held after each frame, in order of time, now by all of its frames. Each must have been
-    predicted from the one before; where a frame was used it was updated with that."""
-    known = list(filtered[-1:])
-    for orbit, later in zip(filtered[-2::-1], filtered[:0:-1], strict=True):
-        used = later.used_s == later.estimate.time_s
-        known.append(replace(orbit, estimate=_looking_back(orbit.estimate, known[-1].estimate, used)))
+    predicted from the one before; where a frame was used it was updated with that.
+
+    A filter that has coasted for half a revolution knows the satellite to hundreds of kilometres of a curve that it
+    takes for straight. Looked back upon, each moment is known far better: so the motion between two frames is taken
+    anew as it is about where the satellite was, until that settles (the iterated Kalman smoother, which is least
+    squares: Bell, SIAM Journal on Optimization 1994). Where it does not, all stays as the filter had it.
+    """
+    known = [orbit.estimate for orbit in filtered]
+    for _ in range(_ITERATIONS):
+        before, known = known, _by_all(filtered, known)
+        if all(np.linalg.norm(_step(then, now)) < _SETTLED_M for then, now in zip(before, known)):
+            return [replace(orbit, estimate=estimate) for orbit, estimate in zip(filtered, known, strict=True)]
+    return list(filtered)
+
+
+def _by_all(filtered: Sequence[TrackedOrbit], about: Sequence[OrbitEstimate]) -> list[OrbitEstimate]:
+    """The estimates at each frame by all frames, motion being linear ``about`` those."""
+    here, legs = filtered[0].estimate, []
+    for orbit, near in zip(filtered[1:], about):
+        way = way_to(replace(near, covariance=here.covariance), orbit.estimate.time_s)
+        there = _moved(way.there, way.transition @ _step(near, here))
+        legs.append((here, there, way))
+        here = there if orbit.measurement is None else corrected(there, orbit.measurement)
+    known = [here]
+    for here, there, way in reversed(legs):
+        known.append(_looking_back(here, there, way, known[-1]))
     return known[::-1]
 
 
-def _looking_back(estimate: OrbitEstimate, later: OrbitEstimate, used: bool) -> OrbitEstimate:
-    """An estimate with what all frames say of the orbit ``later``; used: a frame was, there. The covariance in the form
+def _looking_back(here: OrbitEstimate, there: OrbitEstimate, way: Way, later: OrbitEstimate) -> OrbitEstimate:
+    """An estimate, which leads ``there``, with what all frames say of that later moment. The covariance in the form
     that stays positive: what the later moment leaves open, and how well that is known."""
-    way = way_to(estimate, later.time_s)
-    there, noise = way.there, way.noise
-    if used:  # an update takes the bend of a vague prediction for noise: so it must be taken here, or its gain explodes
-        there = bent(way.there)
-        noise = noise + there.covariance - way.there.covariance
-    gain = _solved(there.covariance, way.transition @ estimate.covariance).T
-    step = gain @ np.concatenate([later.state - there.state, later.lean - there.lean])
-    kept = np.eye(len(step)) - gain @ way.transition
-    covariance = kept @ estimate.covariance @ kept.T + gain @ (noise + later.covariance) @ gain.T
-    state, lean = estimate.state + step[:6], estimate.lean + step[LEAN]
-    return OrbitEstimate(estimate.time_s, state, lean, (covariance + covariance.T) / 2)
+    gain = _solved(there.covariance, way.transition @ here.covariance).T
+    kept = np.eye(len(gain)) - gain @ way.transition
+    covariance = kept @ here.covariance @ kept.T + gain @ (way.noise + later.covariance) @ gain.T
+    return replace(_moved(here, gain @ _step(there, later)), covariance=(covariance + covariance.T) / 2)
+
+
+def _step(start: OrbitEstimate, end: OrbitEstimate) -> Array:
+    """State and lean (8,) of one estimate less those of another."""
+    return np.concatenate([end.state - start.state, end.lean - start.lean])
+
+
+def _moved(estimate: OrbitEstimate, step: Array) -> OrbitEstimate:
+    return replace(estimate, state=estimate.state + step[:6], lean=estimate.lean + step[LEAN])
 
 
 def _solved(covariance: Array, right: Array) -> Array:

@@ -8,7 +8,7 @@ from onboard.fix import Fix
 from onboard.geodesy import Array
 from onboard.hypothesis import Hypothesis
 from onboard.orbit_filter import GATE_2, distance2, predict, update
-from onboard.orbit_fit import OrbitEstimate
+from onboard.orbit_fit import Measurement, OrbitEstimate
 from onboard.orbit_measurement import measurement_of, seen_anew
 from onboard.orbit_motion import track_rad
 from onboard.orbit_places import heading_of
@@ -24,7 +24,7 @@ _MOUNT_GAIN = 0.2  # how fast the camera's heading along the track follows what 
 class TrackedOrbit:
     """estimate: position and velocity at its time; mount_deg: azimuth of the image's up direction less that of flight;
     frames_used; founders_s: when the frames were taken that it was found by; used_s: when the newest of its frames was;
-    chance: that the orbit is a false one."""
+    chance: that the orbit is a false one; measurement: of this moment that the estimate was updated with, if it was."""
 
     estimate: OrbitEstimate
     mount_deg: float
@@ -32,6 +32,7 @@ class TrackedOrbit:
     founders_s: tuple[float, ...]
     used_s: float
     chance: float
+    measurement: Measurement | None = None
 
     @property
     def unit(self) -> Array:
@@ -49,7 +50,7 @@ class TrackedOrbit:
         nothing: LONGEST_GAP_S, or where its sigma reaches LOST_SIGMA_M."""
         if abs(time_s - self.estimate.time_s) > LONGEST_GAP_S:
             return None
-        there = replace(self, estimate=predict(self.estimate, time_s))
+        there = replace(self, estimate=predict(self.estimate, time_s), measurement=None)
         return there if horizontal_sigma_m(there.estimate) < LOST_SIGMA_M else None
 
     def explains(self, hypothesis: Hypothesis, known: PoseKnowledge) -> bool:
@@ -64,7 +65,10 @@ class TrackedOrbit:
         estimate = update(self.estimate, measurement)
         turn = (heading_of(hypothesis) - track_deg(estimate) - self.mount_deg + 180) % 360 - 180
         mount_deg = float(self.mount_deg + _MOUNT_GAIN * turn) % 360
-        return replace(self, estimate=estimate, mount_deg=mount_deg, frames_used=self.frames_used + 1, used_s=now_s)
+        return replace(
+            self, estimate=estimate, mount_deg=mount_deg, frames_used=self.frames_used + 1, used_s=now_s,
+            measurement=measurement,
+        )  # fmt: skip
 
     def state(self, status: TrackStatus, reason: str, timestamp_ns: int, fix: Fix | None = None) -> OrbitState:
         """As it is answered."""
