@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.acceptance import Acceptance, fit_acceptance
-from onboard.geodesy import EARTH_RADIUS_M, Array, ecef_from_ned, horizontal_covariance, latlon_from_unit
+from onboard.geodesy import (
+    EARTH_RADIUS_M,
+    Array,
+    ecef_from_ned,
+    geodetic_from_ecef,
+    horizontal_covariance,
+    unit_from_latlon,
+)
 from onboard.ground_plane import GroundPlane
 from onboard.hypothesis import Hypothesis, Sighting
 from onboard.voting import Candidate
@@ -90,8 +97,8 @@ def _aimed(over: Candidate, plane: GroundPlane) -> Candidate:
 def looks(position_ecef_m: Array, covariance_m2: Array, heading_deg: float, step_m: float) -> list[Candidate]:
     """Nadir points and headings that cover the horizontal ellipse of a predicted position, ``step_m`` apart; none when
     it is too large for that."""
-    up = position_ecef_m / np.linalg.norm(position_ecef_m)
-    level = ecef_from_ned(*latlon_from_unit(up))[:, :2]
+    lat, lon, _ = geodetic_from_ecef(position_ecef_m)
+    up, level = unit_from_latlon(lat, lon), ecef_from_ned(lat, lon)[:, :2]
     variance, axes = np.linalg.eigh(level.T @ covariance_m2 @ level)
     reach = _SIGMAS * np.sqrt(np.maximum(variance, 0.0))
     counts = np.ceil(np.maximum(reach - step_m / 2, 0) / step_m).astype(int)

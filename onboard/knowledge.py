@@ -16,6 +16,7 @@ from onboard.pose import PoseKnowledge, matrix_from_quat
 # Attitude and place together give the vertical; where they leave it more open than this, the mission's is taken.
 _VERTICAL_SIGMA_RAD = np.radians(1.0)
 _ALTITUDE_M = 50e3, 1e8  # what can be a satellite's
+MOST_HEADING_DEG = 360.0  # either way: what is more is no heading
 # Known better than the least, nothing is; known worse than the most, a pointing is none to lay a frame out for.
 _LEAST_SIGMA_M, _SIGMA_RAD = 1.0, (1e-6, float(np.radians(5.0)))
 
@@ -46,12 +47,14 @@ def knowledge_of(
         _sigma("vertical.sigma_rad", vertical.sigma_rad, *_SIGMA_RAD)
     if prior is not None:
         _kind("prior", prior, Prior)
-        lat, _ = _numbers("place of prior", (prior.lat_deg, prior.lon_deg), 2, "degrees")
+        lat, lon = _numbers("place of prior", (prior.lat_deg, prior.lon_deg), 2, "degrees")
         _require(abs(lat) <= 90, f"prior.lat_deg is {lat:g}: give -90 to 90 degrees")
+        _require(abs(lon) <= 360, f"prior.lon_deg is {lon:g}: give -180 to 180 degrees")
         _sigma("prior.sigma_m", prior.sigma_m, _LEAST_SIGMA_M)
     headings = None
     if mount_heading_deg is not None:
         (mount,) = _numbers("mount_heading_deg", [mount_heading_deg], 1, "degrees")
+        _require(abs(mount) <= MOST_HEADING_DEG, f"mount_heading_deg is {mount:g}: give -360 to 360 degrees")
         headings = Headings(mount, mission.orbit.inclination_deg)
     # A told attitude replaces the mission's pointing; a vertical that was told as well is a measurement of its own.
     pointing_sigma_rad = np.inf if attitude is not None else float(np.radians(mission.pointing_sigma_deg))

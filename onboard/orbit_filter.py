@@ -49,7 +49,7 @@ def way_to(estimate: OrbitEstimate, time_s: float) -> Way:
         state, by_state = propagate_with_transition(state, seconds / spans)
         kept = float(np.exp(-abs(seconds) / spans / LEAN_LASTS_S))
         transition, added = np.eye(8) * kept, np.eye(8) * (1 - kept**2)
-        transition[:6, :6], added[:6, :6] = by_state, _process_noise(abs(seconds) / spans)
+        transition[:6, :6], added[:6, :6] = by_state, _process_noise(seconds / spans)
         whole, noise = transition @ whole, transition @ noise @ transition.T + added
     lean = estimate.lean * np.exp(-abs(seconds) / LEAN_LASTS_S)
     covariance = whole @ estimate.covariance @ whole.T + noise
@@ -103,7 +103,8 @@ def _innovation(estimate: OrbitEstimate, measurement: Measurement) -> Array:
 
 
 def _process_noise(span_s: float) -> Array:
-    """Covariance (6, 6) that white acceleration leaves after a span in which motion is all but straight (Bar-Shalom, Li
-    and Kirubarajan 2001, 6.2.2-12)."""
-    blocks = np.array([[span_s**3 / 3, span_s**2 / 2], [span_s**2 / 2, span_s]])
+    """Covariance (6, 6) that white acceleration leaves after, or before (negative), a span in which motion is all but
+    straight (Bar-Shalom, Li and Kirubarajan 2001, 6.2.2-12)."""
+    long_s = abs(span_s)
+    blocks = np.array([[long_s**3 / 3, span_s * long_s / 2], [span_s * long_s / 2, long_s]])
     return ACCELERATION_DENSITY_M2_S3 * np.kron(blocks, np.eye(3))

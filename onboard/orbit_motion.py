@@ -107,11 +107,16 @@ def _rate(state: Array) -> Array:
 
 
 def _slope(state: Array) -> Array:
-    """Derivative (6, 6) of `_rate` by the state. The gradient of J2 is left out: a thousandth of the central one,
-    which is far below what a transition matrix is used for."""
+    """Derivative (6, 6) of `_rate` by the state. J2 is a thousandth of the central attraction, but turns a transition
+    of half a day into another one."""
     r = state[:3]
     r2 = float(r @ r)
     gradient = EARTH_GM_M3_S2 / (r2 * r2**0.5) * (3 * np.outer(r, r) / r2 - np.eye(3))
+    polar = r[2] ** 2 / r2
+    by_polar = 2 / r2 * (np.array([0.0, 0.0, r[2]]) - polar * r)
+    part = np.array([1.0, 1.0, 3.0]) - 5 * polar
+    bulge = -1.5 * EARTH_GM_M3_S2 * EARTH_J2 * WGS84_A_M**2 / r2**2.5
+    gradient += bulge * (np.diag(part) - 5 * np.outer(r, by_polar) - 5 * np.outer(part * r, r) / r2)
     w = EARTH_ROTATION_RAD_S
     gradient[0, 0] += w * w
     gradient[1, 1] += w * w

@@ -11,38 +11,39 @@ import numpy as np
 
 from onboard.geodesy import Array
 from onboard.orbit_filter import Way, corrected, way_to
-from onboard.orbit_fit import LEAN, OrbitEstimate
-from onboard.tracked_orbit import TrackedOrbit
+from onboard.orbit_fit import LEAN, Measurement, OrbitEstimate
 
 _ITERATIONS = 10  # three to five are enough even after eighty minutes (docs/decisions.md)
 _SETTLED_M = 10.0  # velocities, in metres a second, and leans are far smaller
 
 
-def smoothed(filtered: Sequence[TrackedOrbit]) -> list[TrackedOrbit]:
-    """One orbit as it was held after each frame, in order of time, now by all of its frames. Each must have been
-    predicted from the one before; where a frame was used it was updated with that.
+def smoothed(filtered: Sequence[OrbitEstimate], measured: Sequence[Measurement | None]) -> list[OrbitEstimate]:
+    """One orbit at several moments, in order of time, by all that was measured. filtered: as a filter has it, each
+    predicted from the one before; measured: what it then was updated with there, the first's aside.
 
     A filter that has coasted for half a revolution knows the satellite to hundreds of kilometres of a curve that it
     takes for straight. Looked back upon, each moment is known far better: so the motion between two frames is taken
     anew as it is about where the satellite was, until that settles (the iterated Kalman smoother, which is least
     squares: Bell, SIAM Journal on Optimization 1994). Where it does not, all stays as the filter had it.
     """
-    known = [orbit.estimate for orbit in filtered]
+    known = list(filtered)
     for _ in range(_ITERATIONS):
-        before, known = known, _by_all(filtered, known)
+        before, known = known, _by_all(filtered[0], known, measured)
         if all(np.linalg.norm(_step(then, now)) < _SETTLED_M for then, now in zip(before, known)):
-            return [replace(orbit, estimate=estimate) for orbit, estimate in zip(filtered, known, strict=True)]
+            return known
     return list(filtered)
 
 
-def _by_all(filtered: Sequence[TrackedOrbit], about: Sequence[OrbitEstimate]) -> list[OrbitEstimate]:
-    """The estimates at each frame by all frames, motion being linear ``about`` those."""
-    here, legs = filtered[0].estimate, []
-    for orbit, near in zip(filtered[1:], about):
-        way = way_to(replace(near, covariance=here.covariance), orbit.estimate.time_s)
+def _by_all(
+    first: OrbitEstimate, about: Sequence[OrbitEstimate], measured: Sequence[Measurement | None]
+) -> list[OrbitEstimate]:
+    """The estimates of all moments by all that was measured, motion being linear ``about`` those."""
+    here, legs = first, []
+    for near, next_near, measurement in zip(about, about[1:], measured[1:]):
+        way = way_to(replace(near, covariance=here.covariance), next_near.time_s)
         there = _moved(way.there, way.transition @ _step(near, here))
         legs.append((here, there, way))
-        here = there if orbit.measurement is None else corrected(there, orbit.measurement)
+        here = there if measurement is None else corrected(there, measurement)
     known = [here]
     for here, there, way in reversed(legs):
         known.append(_looking_back(here, there, way, known[-1]))

@@ -12,6 +12,7 @@ from onboard.orbit_fit import Measurement, OrbitEstimate
 from onboard.orbit_measurement import measurement_of, seen_anew
 from onboard.orbit_motion import track_rad
 from onboard.orbit_places import heading_of
+from onboard.orbit_smoother import smoothed
 from onboard.orbit_state import OrbitState, TrackStatus, horizontal_sigma_m, state_of
 from onboard.pose import PoseKnowledge
 
@@ -23,14 +24,15 @@ _MOUNT_GAIN = 0.2  # how fast the camera's heading along the track follows what 
 @dataclass(frozen=True, eq=False)
 class TrackedOrbit:
     """estimate: position and velocity at its time; mount_deg: azimuth of the image's up direction less that of flight;
-    frames_used; founders_s: when the frames were taken that it was found by; used_s: when the newest of its frames was;
-    chance: that the orbit is a false one; measurement: of this moment that the estimate was updated with, if it was."""
+    frames_used; founders_s: when the frames were taken that it was found by; used: the estimate after the newest of its
+    frames; chance: that the orbit is a false one; measurement: what the estimate was updated with, None where it was
+    not."""
 
     estimate: OrbitEstimate
     mount_deg: float
     frames_used: int
     founders_s: tuple[float, ...]
-    used_s: float
+    used: OrbitEstimate
     chance: float
     measurement: Measurement | None = None
 
@@ -47,8 +49,8 @@ class TrackedOrbit:
 
     def at(self, time_s: float) -> "TrackedOrbit | None":
         """Predicted for another time, before or after; None for one that is so far off that the prediction says
-        nothing: LONGEST_GAP_S, or where its sigma reaches LOST_SIGMA_M."""
-        if abs(time_s - self.estimate.time_s) > LONGEST_GAP_S:
+        nothing: LONGEST_GAP_S from the newest of its frames, or where its sigma reaches LOST_SIGMA_M."""
+        if abs(time_s - self.used.time_s) > LONGEST_GAP_S:
             return None
         there = replace(self, estimate=predict(self.estimate, time_s), measurement=None)
         return there if horizontal_sigma_m(there.estimate) < LOST_SIGMA_M else None
@@ -59,14 +61,15 @@ class TrackedOrbit:
         return distance2(self.estimate, measurement) < GATE_2
 
     def using(self, hypothesis: Hypothesis, known: PoseKnowledge) -> "TrackedOrbit":
-        """After a place of a frame of this time was measured."""
+        """After a place of a frame of this time was measured. The motion since the newest frame is taken as it is
+        between what both tell: after hours without a frame a prediction knows speeds by a line that is a curve."""
         now_s = self.estimate.time_s
-        measurement = seen_anew(measurement_of(hypothesis, known, now_s), now_s - self.used_s)
-        estimate = update(self.estimate, measurement)
+        measurement = seen_anew(measurement_of(hypothesis, known, now_s), now_s - self.used.time_s)
+        _, estimate = smoothed([self.used, update(self.estimate, measurement)], [None, measurement])
         turn = (heading_of(hypothesis) - track_deg(estimate) - self.mount_deg + 180) % 360 - 180
         mount_deg = float(self.mount_deg + _MOUNT_GAIN * turn) % 360
         return replace(
-            self, estimate=estimate, mount_deg=mount_deg, frames_used=self.frames_used + 1, used_s=now_s,
+            self, estimate=estimate, mount_deg=mount_deg, frames_used=self.frames_used + 1, used=estimate,
             measurement=measurement,
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import numbers
 import operator
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from onboard.expectation import Checker, Expectation
 from onboard.fix import Fix, Status
 from onboard.geodesy import EARTH_RADIUS_M, horizontal_covariance
 from onboard.hypothesis import Hypothesis, Sighting
+from onboard.knowledge import MOST_HEADING_DEG
 from onboard.landmarks import Catalogue
 from onboard.mission import Mission
 from onboard.orbit_filter import GATE_2
@@ -59,8 +61,9 @@ class Tracker:
     """
 
     def __init__(self, localizer: Sighter, mount_heading_deg: float | None = None) -> None:
-        known = mount_heading_deg is not None
-        if known and not (isinstance(mount_heading_deg, numbers.Real) and np.isfinite(float(mount_heading_deg))):
+        if mount_heading_deg is not None and not (
+            isinstance(mount_heading_deg, numbers.Real) and abs(mount_heading_deg) <= MOST_HEADING_DEG
+        ):
             raise UsageError(f"mount_heading_deg is {mount_heading_deg!r}: give degrees, or None where nobody knows")
         self._localizer, self._mount_deg = localizer, mount_heading_deg
         mission, acceptance, landmarks = localizer.mission, localizer.agreement_acceptance, localizer.catalogue.unit
@@ -157,7 +160,7 @@ class Tracker:
 
     def _unchanged(self, reason: str) -> OrbitState:
         status = TrackStatus.COASTING if self._orbit else TrackStatus.SEARCHING
-        return replace(self._last, status=status, reason=reason, fix=None)
+        return deepcopy(replace(self._last, status=status, reason=reason, fix=None))
 
     def _updated(
         self, frame: Any, now: int, altitude_m: tuple[float, float] | None, deadline_ms: float | None
@@ -186,13 +189,13 @@ class Tracker:
             status = TrackStatus.TRACKING if used else TrackStatus.COASTING
             self._last = self._orbit.state(status, used or self._why_not(sighting), now, sighting.fix)
         self._erred = False
-        return self._last
+        return deepcopy(self._last)  # what the caller does to an answer stays with the caller
 
     def _carry_on(self, time_s: float) -> str:
         """Predict the orbit to the new frame; why it was dropped, when it was."""
         if self._orbit is None:
             return ""
-        gap_s = time_s - self._orbit.estimate.time_s
+        gap_s = time_s - self._orbit.used.time_s
         self._orbit = self._orbit.at(time_s)
         if self._orbit is not None:
             return ""
@@ -254,9 +257,7 @@ class Tracker:
                 again = "found again" if self._orbit is not None else "found"
                 founders_s = tuple(time_s for time_s, _ in track.members)
                 frames = len(founders_s)
-                self._orbit = TrackedOrbit(
-                    estimate, float(track.mount_deg), frames, founders_s, estimate.time_s, track.chance
-                )
+                self._orbit = TrackedOrbit(estimate, float(track.mount_deg), frames, founders_s, estimate, track.chance)
                 self._window.clear()
                 return f"orbit {again} by {frames} frames together"
         if self._orbit is None and self._mount_deg is not None and sighting.fix.status is Status.FIX:
@@ -272,7 +273,7 @@ class Tracker:
             return ""
         seen_deg = (place.heading_deg - track_deg(estimate)) % 360
         chance, now_s = fix.false_fix_probability, newest.time_s
-        self._orbit = TrackedOrbit(estimate, seen_deg, 1, (now_s,), now_s, chance)
+        self._orbit = TrackedOrbit(estimate, seen_deg, 1, (now_s,), estimate, chance)
         return "orbit begun with one fix and the camera's heading along it"
 
     def _why_not(self, sighting: Sighting) -> str:

@@ -60,18 +60,24 @@ def looking_back(looks: Sequence[Look]) -> list[OrbitState]:
     and another was believed from then on, nobody knows which was right, and the frames of the first have none."""
     answers: list[OrbitState] = []
     steps: list[_Step] = []
-    another = False
+    another: Look | None = None  # the first on another orbit, straight after
     orbits = [list(group) for _, group in groupby(looks, key=lambda look: look.orbit and look.orbit.founders_s)]
     for group in reversed(orbits):
         held = group[0].orbit is not None
-        contradicted = held and another
+        contradicted = held and another is not None and not _lost(group[-1], another)
         if held and not contradicted:
             steps = _steps(group)
         answers += [_state(steps, look, contradicted) for look in reversed(group)]
         if contradicted:
             steps = []
-        another = held
+        another = group[0] if held else None
     return answers[::-1]
+
+
+def _lost(last: Look, following: Look) -> bool:
+    """Whether the orbit held at one frame says nothing any more at another."""
+    orbit, away_s = last.orbit, (following.timestamp_ns - last.timestamp_ns) / 1e9
+    return orbit is not None and orbit.at(orbit.estimate.time_s + away_s) is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +94,11 @@ def _steps(looks: Sequence[Look]) -> list[_Step]:
     for look in looks:
         if look.orbit is not None and not (held and held[-1].orbit is look.orbit):
             held.append(_Step(look.timestamp_ns, look.orbit))
-    known = smoothed([step.orbit for step in held])
+    known = smoothed([step.orbit.estimate for step in held], [step.orbit.measurement for step in held])
+    frames_used = held[-1].orbit.frames_used
     return [
-        _Step(step.timestamp_ns, replace(orbit, frames_used=known[-1].frames_used))
-        for step, orbit in zip(held, known, strict=True)
+        _Step(step.timestamp_ns, replace(step.orbit, estimate=estimate, frames_used=frames_used))
+        for step, estimate in zip(held, known, strict=True)
     ]
 
 

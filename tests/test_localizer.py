@@ -172,6 +172,8 @@ def test_statuses_name_the_cause(localizer: Localizer, frame: object, status: St
         ({"prior": Prior(float("nan"), 0, 1.0)}, "place of prior"),
         ({"prior": Prior("48", 11, 1e3)}, "place of prior"),
         ({"prior": Prior(100.0, 0, 1e3)}, "prior.lat_deg is 100"),
+        ({"prior": Prior(20.0, 1e300, 1e3)}, "prior.lon_deg is 1e"),
+        ({"mount_heading_deg": 1e300}, "mount_heading_deg is 1e"),
         ({"prior": (48, 11, 1e3)}, "prior is a tuple"),
         ({"attitude": Attitude((0, 0, 0, 0), 0.1)}, "attitude.quat_ecef_from_cam_wxyz"),
         ({"attitude": Attitude((1, 0, 0, 0), float("inf"))}, "attitude.sigma_rad"),

@@ -138,7 +138,7 @@ def test_a_mount_told_wrongly_costs_one_frame():
 
 
 def test_a_mount_that_is_no_number_is_refused():
-    for told in (np.nan, "90", [90.0]):
+    for told in (np.nan, "90", [90.0], 10**400, 361):
         with pytest.raises(UsageError, match=r"mount_heading_deg is .*: give degrees"):
             Tracker(ToldLocalizer(), told)
 
@@ -390,6 +390,24 @@ def test_prediction_for_another_time():
     assert nothing_known(tracker.state_at(time_ns(1e6)))
 
 
+@pytest.mark.parametrize("gap_s", [5000.0, 21600.0])
+def test_after_hours_without_a_frame_errors_are_as_large_as_stated_now_and_before(gap_s):
+    times_s = np.array([0.0, 60.0, 120.0, 1800.0, 1860.0, 3600.0, 3660.0, 3660.0 + gap_s, 3720.0 + gap_s])
+    before_s = times_s[-1] - np.array([0.0, 60.0, 1200.0, gap_s / 2, gap_s + 60.0, gap_s + 3000.0])
+    errors = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        first = first_state(*rng.uniform(0, 360, 2))
+        tracker = Tracker(ToldLocalizer())
+        for time_s, frame in zip(times_s, strong_frames(states(times_s, first), rng), strict=True):
+            tracker.update(frame, time_ns(time_s), ALTITUDE_M)
+        for time_s, true in zip(before_s, states(before_s, first), strict=True):
+            state = tracker.state_at(time_ns(time_s))
+            off = np.concatenate([state.position_ecef_m, state.velocity_ecef_m_s]) - true
+            errors.append(off @ np.linalg.solve(state.covariance, off))
+    assert np.mean(errors) < 9 and np.max(errors) < 40, np.reshape(errors, (6, -1))  # 6 is right; it were 300 once
+
+
 def test_no_prediction_goes_farther_than_coasting_does():
     """Far off, a prediction says nothing, whoever asks for it and in whichever direction of time."""
     rng = np.random.default_rng(11)
@@ -402,6 +420,30 @@ def test_no_prediction_goes_farther_than_coasting_does():
         for state in (asked, back, coasting):
             assert state.sigma_m < 510e3 or nothing_known(state)
     assert not asked and not back
+
+
+def test_coasting_ends_a_day_after_the_newest_frame_that_was_used():
+    rng = np.random.default_rng(11)
+    tracker, _ = flown(
+        [sighting([right_place(state, STRONG, rng, 100.0)]) for state in states(np.arange(200) * EVERY_S)]
+    )
+    last_s = 199 * EVERY_S
+    nights = [tracker.update(NIGHT, time_ns(last_s + 3600.0 * hour), ALTITUDE_M) for hour in range(1, 26)]
+    assert [bool(night) for night in nights] == [True] * 24 + [False] and "after 90000 s" in nights[-1].reason
+
+
+def test_what_a_caller_does_to_an_answer_stays_with_the_caller():
+    rng = np.random.default_rng(2)
+    tracker = Tracker(ToldLocalizer())
+    truth = states(np.arange(3) * EVERY_S)
+    for number, frame in enumerate(strong_frames(truth, rng)):
+        state = tracker.update(frame, time_ns(number * EVERY_S), ALTITUDE_M)
+        was = state.position_ecef_m.copy()
+        state.position_ecef_m[:] /= 1e3
+        state.fix.position_ecef_m[:] += 10e3
+        again = tracker.update(NIGHT, time_ns(number * EVERY_S), ALTITUDE_M)
+        np.testing.assert_array_equal(again.position_ecef_m, was)
+    assert again.status is TrackStatus.COASTING and error_m(again, truth[-1]) < 10e3
 
 
 def test_a_time_that_is_no_number_of_64_bits_is_refused():
@@ -557,9 +599,11 @@ def test_looks_cover_the_ellipse_or_are_given_up():
     assert 1 < len(candidates) <= 25
     for share in (-2.9, -1.0, 0.0, 1.3, 2.9):
         spot = state[:3] + level[:, 0] * 60e3 * share
-        assert np.linalg.norm(candidates - spot / np.linalg.norm(spot), axis=1).min() * 6371e3 < 30e3
+        below = unit_from_latlon(*geodetic_from_ecef(spot)[:2])
+        assert np.linalg.norm(candidates - below, axis=1).min() * 6371e3 < 22e3
     assert looks(state[:3], covariance * 100, 0.0, 30e3) == []
-    assert len(looks(state[:3], covariance * 1e-4, 0.0, 30e3)) == 1
+    (only,) = looks(state[:3], covariance * 1e-4, 0.0, 30e3)
+    assert np.allclose(only.unit, unit_from_latlon(lat, lon))  # as landmarks are: the centre's way is 20 km beside it
 
 
 def test_a_tilted_camera_is_expected_where_it_looks():
@@ -569,11 +613,11 @@ def test_a_tilted_camera_is_expected_where_it_looks():
     down_cam = Vertical.off_nadir(30.0, 0.0, 0.01).down_cam
     tilted = replace(frame, known=PoseKnowledge(500e3, 10e3, 0.01, down_cam=down_cam))
     expectation.look(tilted, position, np.eye(3) * 5e3**2, 90.0)
-    unit, up = np.array(asked.candidates[0].unit), position / np.linalg.norm(position)
+    lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
+    unit, up = np.array(asked.candidates[0].unit), unit_from_latlon(lat, lon)
     way_m = tilted.known.plane.nadir_way_rad * 6371e3
     assert np.arccos(unit @ up) * 6371e3 == pytest.approx(way_m, rel=1e-6) and way_m > 280e3
     # Heading 90 degrees, tilted towards the top of the picture: eastwards.
-    lat, lon, _ = (float(value) for value in geodetic_from_ecef(position))
     assert ecef_from_ned(lat, lon)[:, 1] @ (unit - up) > 0.99 * np.linalg.norm(unit - up)
 
 
