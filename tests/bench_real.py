@@ -1,8 +1,9 @@
 """Real photographs: solved and wrong apart, by label. ``make bench-real``, or ``python -m tests.bench_real DIR``.
 
 DIR holds frames.csv (file, lat_deg, lon_deg, altitude_km, camera, label) and the pictures. No frame's position reaches
-the localizer, unless --prior-km tells it roughly. Wrong: a fix farther than 25 km from the truth. The most landmarks
-recognised at a wrong place say how near a wrong fix was.
+the localizer, unless --prior-km tells it roughly. Wrong: a fix farther than 25 km from the truth. What the landmarks
+recognised at a wrong place weigh says how near a wrong fix was. With --mirror the pictures are mirrored: real ground,
+light and cloud that are no place on Earth, so that any fix is wrong.
 """
 
 import argparse
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--focal", type=float, default=1.0, help="how many times too long the camera file says it is")
     parser.add_argument("--prior-km", type=float, help="tell every frame its place, off by so much (1-sigma an axis)")
     parser.add_argument("--mount-heading-deg", type=float, help="tell how the camera is mounted along the track")
+    parser.add_argument("--mirror", action="store_true", help="mirror the pictures: any fix is wrong")
     parser.add_argument("--json", type=Path, help="write one record a frame there")
     arguments = parser.parse_args()
     localizers: dict[str, Localizer] = {}
@@ -46,7 +48,8 @@ def main() -> None:
             if arguments.network is not None:
                 describe_by(localizers[name], PatchNetwork(arguments.network))
         prior = prior_of(row, arguments.prior_km, len(records))
-        records.append(measure(localizers[name], arguments.folder, row, prior, arguments.mount_heading_deg))
+        heading_deg, mirrored = arguments.mount_heading_deg, arguments.mirror
+        records.append(measure(localizers[name], arguments.folder, row, prior, heading_deg, mirrored))
         print(records[-1], flush=True)
     if arguments.json:
         arguments.json.write_text("\n".join(map(json.dumps, records)) + "\n")
@@ -70,11 +73,14 @@ def measure(
     row: dict[str, str],
     prior: Prior | None = None,
     mount_heading_deg: float | None = None,
+    mirrored: bool = False,
 ) -> dict:
     """Localize one frame as the command line does, and look at the places behind the answer."""
     frame = read_image(folder / row["file"])
     altitude_m = (float(row["altitude_km"]) * 1e3, float(row["altitude_km"]) * 1e3 * ALTITUDE_SIGMA)
     lat, lon = float(row["lat_deg"]), float(row["lon_deg"])
+    if mirrored:  # shows no place, and no place is near
+        frame, lat, lon = np.ascontiguousarray(frame[:, ::-1]), np.nan, np.nan
     fix = localizer.localize(frame, altitude_m=altitude_m, prior=prior, mount_heading_deg=mount_heading_deg)
     known = localizer.knowledge(altitude_m, prior=prior, mount_heading_deg=mount_heading_deg)
     camera = localizer.camera.scaled_to(frame.shape[1], frame.shape[0])
