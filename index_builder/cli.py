@@ -11,8 +11,9 @@ from index_builder.georeference import georeference
 from index_builder.mosaic import Mosaic
 from index_builder.progress import Stages
 from onboard.acceptance import UNCALIBRATED, Acceptance
-from onboard.arguments import number, whole
+from onboard.arguments import keep_inputs, number, whole
 from onboard.describer import PatchNetwork
+from onboard.errors import UsageError
 from onboard.mission import load_mission
 from onboard.orientation import OrientationNetwork
 from onboard.pack import default_network
@@ -53,6 +54,8 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run_build(arguments: argparse.Namespace) -> int:
+    if arguments.network == "rootsift" and arguments.orientation:
+        raise UsageError("--orientation turns landmarks for a network; rootsift turns them itself: leave it out")
     mission = load_mission(arguments.mission)
     networks = None
     if arguments.network != "rootsift":
@@ -88,5 +91,6 @@ def _tell(pack: Path, acceptance: Acceptance) -> None:
 
 
 def run_georeference(arguments: argparse.Namespace) -> int:
+    keep_inputs(arguments.out, [arguments.picture])
     georeference(arguments.picture, tuple(arguments.bounds), arguments.out)
     return 0

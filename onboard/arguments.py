@@ -3,12 +3,13 @@ at once."""
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from onboard.errors import UsageError
 from onboard.utc import utc_time
 
 _Kind = TypeVar("_Kind", int, float)
@@ -34,6 +35,13 @@ def utc(text: str) -> np.datetime64:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def named_file(text: str) -> Path:
+    """A file or folder by its name. A script's variable that is not set names none, which is not to leave it out."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty (a variable that is not set?): name a file, or leave the option out")
+    return Path(text)
+
+
 def output_file(text: str) -> Path:
     """A file that can be written: its folder is made before the work, not found missing after it."""
     path = Path(text)
@@ -44,6 +52,13 @@ def output_file(text: str) -> Path:
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text}: its folder cannot be made ({error.strerror})") from error
     return path
+
+
+def keep_inputs(out: Path, inputs: Iterable[str | Path]) -> None:
+    """Raises UsageError where what is to be written would overwrite what it is made from."""
+    for path in map(Path, inputs):
+        if out.exists() and path.exists() and out.samefile(path):
+            raise UsageError(f"{out}: would overwrite {path}, which it is made from; name another file to write")
 
 
 def _bounded(kind: type[_Kind], what: str, low: float, high: float) -> Callable[[str], _Kind]:

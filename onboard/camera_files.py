@@ -34,7 +34,8 @@ def load_camera(path: str | Path, named: Named | None = None) -> Camera:
     except (OSError, UnicodeDecodeError) as error:
         raise CameraError(f"{path}: cannot be read ({error})") from error
     try:
-        if content.startswith("%YAML"):
+        # Of old FileStorages the first line tells; OpenCV 5 begins them as any YAML may begin.
+        if content.startswith("%YAML:") or "!!opencv-matrix" in content:
             return _from_opencv(path, content)
         data = yaml.safe_load(content)
         if not isinstance(data, dict):
@@ -44,7 +45,9 @@ def load_camera(path: str | Path, named: Named | None = None) -> Camera:
         kalibr = data.get("cam0", data)
         if isinstance(kalibr, dict) and "intrinsics" in kalibr:
             return _from_kalibr(kalibr, path.stem)
-        raise CameraError("is no ROS CameraInfo (camera_matrix), OpenCV FileStorage (%YAML) or Kalibr (intrinsics)")
+        raise CameraError(
+            "is no ROS CameraInfo (camera_matrix), OpenCV FileStorage (!!opencv-matrix) or Kalibr (intrinsics)"
+        )
     except CameraError as error:
         raise CameraError(f"{path}: {error}") from error
     except SystemError as error:  # OpenCV's, for nodes of another kind than was asked for
@@ -56,7 +59,11 @@ def load_camera(path: str | Path, named: Named | None = None) -> Camera:
 
 def _from_ros(path: Path, data: dict[str, Any], named: Named) -> Camera:
     k = np.reshape(_numbers(_data(data, "camera_matrix"), "camera_matrix", 9), (3, 3))
-    distortion = _data(data, "distortion_coefficients") if "distortion_coefficients" in data else []
+    size = _numbers([data["image_width"], data["image_height"]], "image_width and image_height")
+    _require_whole_picture(data, size)
+    model, distortion = data.get("distortion_model"), []
+    if model or "distortion_coefficients" in data:
+        distortion = _data(data, "distortion_coefficients")
     mask = None
     if data.get("mask"):
         if not isinstance(data["mask"], str):
@@ -66,24 +73,48 @@ def _from_ros(path: Path, data: dict[str, Any], named: Named) -> Camera:
         if picture is None:
             raise CameraError(f"its mask {mask_path} is missing or no picture")
         mask = picture > 127
-    return _camera(
-        _numbers([data["image_width"], data["image_height"]], "image_width and image_height"), k,
-        str(data.get("distortion_model") or "plumb_bob"), distortion, str(data.get("camera_name", path.stem)), mask,
-    )  # fmt: skip
+    return _camera(size, k, str(model or "plumb_bob"), distortion, str(data.get("camera_name", path.stem)), mask)
+
+
+def _require_whole_picture(data: dict[str, Any], size: list[float]) -> None:
+    """CameraInfo's matrix is of the whole picture. Binned frames tell themselves by their size; a region does not."""
+    roi = data.get("roi") or {}
+    whole = {"x_offset": 0, "y_offset": 0, "width": size[0], "height": size[1]}
+    if not isinstance(roi, dict) or any(roi.get(key, 0) not in (0, full) for key, full in whole.items()):
+        raise CameraError(f"roi: is {short(roi)}; leave it out and write the matrix and size of what it cuts out")
 
 
 def _from_opencv(path: Path, content: str) -> Camera:
     storage = cv2.FileStorage(content, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-    k = storage.getNode("camera_matrix").mat()
-    if k is None:
-        raise KeyError("camera_matrix")
-    distortion = storage.getNode("distortion_coefficients").mat()
-    size = [storage.getNode(f"image_{side}").real() for side in ("width", "height")]
+    k = _matrix(storage, "camera_matrix")
+    size = [_number(storage, "image_width"), _number(storage, "image_height")]
+    coefficients = _matrix(storage, "distortion_coefficients").ravel().tolist()
     # OpenCV's calibration sample marks fisheye cameras so; everything else is its rational family.
     fisheye = storage.getNode("fisheye_model").real() == 1
-    coefficients = [] if distortion is None else distortion.ravel().tolist()
     model = "equidistant" if fisheye else ("plumb_bob" if len(coefficients) <= 5 else "rational_polynomial")
     return _camera(size, k, model, coefficients, path.stem, None)
+
+
+def _node(storage: cv2.FileStorage, key: str) -> cv2.FileNode:
+    node = storage.getNode(key)
+    if node.empty():
+        raise KeyError(key)
+    return node
+
+
+def _matrix(storage: cv2.FileStorage, key: str) -> Array:
+    try:
+        matrix = _node(storage, key).mat()
+    except cv2.error as error:
+        raise CameraError(f"{key}: must be an !!opencv-matrix") from error
+    return np.empty(0) if matrix is None else matrix
+
+
+def _number(storage: cv2.FileStorage, key: str) -> float:
+    node = _node(storage, key)
+    if not (node.isInt() or node.isReal()):
+        raise CameraError(f"{key}: must be a number")
+    return node.real()
 
 
 def _from_kalibr(data: dict[str, Any], name: str) -> Camera:
@@ -95,7 +126,8 @@ def _from_kalibr(data: dict[str, Any], name: str) -> Camera:
     fx, fy, cx, cy = _numbers(data["intrinsics"], "intrinsics", 4)
     k = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
     size = _numbers(data["resolution"], "resolution", 2)
-    return _camera(size, k, _KALIBR_MODELS[kind], data.get("distortion_coeffs", []), name, None)
+    distortion = data.get("distortion_coeffs", []) if kind == "none" else data["distortion_coeffs"]
+    return _camera(size, k, _KALIBR_MODELS[kind], distortion, name, None)
 
 
 def _camera(
@@ -112,7 +144,13 @@ def _camera(
     if width % 1 or height % 1 or max(size) > _MOST_PX:
         raise CameraError(f"image size {width:g}x{height:g}: must be whole pixels, {_MOST_PX} at most")
     coefficients = tuple(_numbers(distortion, "distortion_coefficients"))
-    return Camera(int(width), int(height), fx, fy, cx, cy, model, coefficients, name, mask)
+    camera = Camera(int(width), int(height), fx, fy, cx, cy, model, coefficients, name, mask)
+    if not (0 <= cx < width and 0 <= cy < height):
+        raise CameraError(
+            f"its principal point ({cx:g}, {cy:g}) lies outside the picture of {width:g}x{height:g}: give cx and cy in "
+            "pixels of that size (are they swapped, or of a picture of another size?)"
+        )
+    return camera
 
 
 def _data(data: dict[str, Any], key: str) -> Any:

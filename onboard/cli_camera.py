@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.arguments import number, output_file
+from onboard.arguments import keep_inputs, number, output_file
 from onboard.camera import Camera
 from onboard.camera_files import load_camera, save_camera
 from onboard.camera_mask import estimate_mask
@@ -41,6 +41,7 @@ def run_new(arguments: argparse.Namespace) -> int:
     focal_mm, sensor_mm, angle_deg = arguments.focal_mm, arguments.sensor_width_mm, arguments.field_of_view_deg
     if (focal_mm is None) != (sensor_mm is None) or (focal_mm is None) == (angle_deg is None):
         raise UsageError("give --focal-mm and --sensor-width-mm, or --field-of-view-deg")
+    keep_inputs(arguments.out, [arguments.image])
     height, width = read_image(arguments.image).shape[:2]
     focal_px = width * (focal_mm / sensor_mm if angle_deg is None else 0.5 / math.tan(math.radians(angle_deg / 2)))
     middle = (width - 1) / 2, (height - 1) / 2
@@ -52,10 +53,12 @@ def run_new(arguments: argparse.Namespace) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 1 if an image could not be read: the others are used."""
+    paths = list(image_paths(arguments.images))
+    keep_inputs(arguments.out, paths)
     camera, unread = load_camera(arguments.camera), []
 
     def frames() -> Iterator[NDArray[np.uint8]]:
-        for path in image_paths(arguments.images):
+        for path in paths:
             try:
                 yield read_image(path)
             except ImageError as error:

@@ -21,9 +21,14 @@ from onboard.drawing import Picture
 from onboard.errors import ImageError, UsageError
 from onboard.explain_page import Page
 from onboard.fix import Fix, Prior, Status, Vertical, no_fix
-from onboard.images import image_paths, read_image
+from onboard.images import as_utf8, image_paths, read_image
+from onboard.intake import Rejected
+from onboard.knowledge import knowledge_of
 from onboard.localizer import Localizer
+from onboard.mission import Mission
 from onboard.plugins import service
+
+_NEAR_KM = 0.001, 20_000  # nothing is known better; farther off is nowhere on Earth
 
 
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
@@ -69,12 +74,21 @@ def _vertical(arguments: argparse.Namespace, pointing_sigma_deg: float) -> Verti
     return Vertical.off_nadir(off, arguments.off_nadir_direction_deg or 0.0, sigma_rad)
 
 
+def _require_ground(mission: Mission, altitude_m: tuple[float, float] | None, vertical: Vertical | None) -> None:
+    """Told of all pictures alike, so told wrong of all: better refused before the first."""
+    try:
+        knowledge_of(mission, altitude_m, vertical=vertical)
+    except Rejected as error:
+        raise UsageError(f"{'--altitude-km' if vertical is None else '--off-nadir-deg'}: {error}") from error
+
+
 def _prior(near: list[float] | None) -> Prior | None:
     if near is None:
         return None
     lat, lon, sigma_km = near
-    if not (abs(lat) <= 90 and abs(lon) <= 360 and 0 < sigma_km < math.inf):
-        raise UsageError("--near takes latitude and longitude in degrees, and kilometres above 0")
+    low, high = _NEAR_KM
+    if not (abs(lat) <= 90 and abs(lon) <= 360 and low <= sigma_km <= high):
+        raise UsageError(f"--near takes latitude and longitude in degrees, and {low:g} to {high:g} kilometres")
     return Prior(lat, lon, sigma_km * 1e3)
 
 
@@ -88,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     localizer = open_localizer(arguments)
     altitude_m = told_altitude_m(arguments.altitude_km, localizer.mission)
     vertical = _vertical(arguments, localizer.mission.pointing_sigma_deg)
+    _require_ground(localizer.mission, altitude_m, vertical)
     page = _page(arguments, paths, localizer) if arguments.explain else None
     unwell = False
     progress = Progress(len(paths))
@@ -126,7 +141,7 @@ def _page(arguments: argparse.Namespace, paths: list[str], localizer: Localizer)
 def as_json(path: str, fix: Fix) -> dict[str, object]:
     """The fields that README names; estimates are None unless the status is FIX."""
     return {
-        "image": path,
+        "image": as_utf8(path),
         "status": fix.status.value,
         **estimates_json(fix),
         "false_fix_probability": None if math.isnan(fix.false_fix_probability) else fix.false_fix_probability,

@@ -5,7 +5,8 @@ import math
 import sys
 from dataclasses import dataclass
 
-from onboard.arguments import number
+from onboard.arguments import named_file, number
+from onboard.camera import Camera
 from onboard.camera_files import load_camera
 from onboard.fix import Fix, Status
 from onboard.geodesy import latlon_text
@@ -18,14 +19,17 @@ from onboard.pack import default_pack
 # length of a camera that was never calibrated is good to some hundredths, and tells from the altitude by nothing else.
 ALTITUDE_SIGMA = 0.03
 
+# Share of the picture's side. Lenses sit within some hundredths of the middle; cx and cy swapped are 12 % off at 4:3.
+_OFF_MIDDLE = 0.1
+
 # How a frame ends for a cause that is not what it shows: a file that cannot be read, another camera's picture, damaged
 # memory, a fault of the program. Any such frame makes the exit code 1.
 UNWELL = (Status.BAD_FRAME, Status.PACK_CORRUPT)
 
 
 def add_runtime_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--pack", help="flight pack (default: $NADIR_PACK, else the packaged one)")
-    parser.add_argument("--camera", help="camera file (default: the pack's)")
+    parser.add_argument("--pack", type=named_file, help="flight pack (default: $NADIR_PACK, else the packaged one)")
+    parser.add_argument("--camera", type=named_file, help="camera file (default: the pack's)")
 
 
 def add_altitude_option(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +48,22 @@ def add_mount_option(parser: argparse.ArgumentParser) -> None:
 
 def open_localizer(arguments: argparse.Namespace) -> Localizer:
     """The runtime that `add_runtime_options` ask for; raises CameraError and PackError."""
-    camera = load_camera(arguments.camera) if arguments.camera else None
+    camera = None
+    if arguments.camera:
+        camera = load_camera(arguments.camera)
+        _note_principal_point(camera)
     return Localizer(arguments.pack or default_pack(), camera)
+
+
+def _note_principal_point(camera: Camera) -> None:
+    """One far off the middle may be a shifted sensor's or a crop's; more often cx and cy are swapped."""
+    across, down = camera.cx / (camera.width - 1) - 0.5, camera.cy / (camera.height - 1) - 0.5
+    if max(abs(across), abs(down)) > _OFF_MIDDLE:
+        print(
+            f"nadir: note: camera {camera.name}: its principal point ({camera.cx:g}, {camera.cy:g}) is off the middle "
+            f"by {across:.0%} of the width and {down:.0%} of the height: are cx and cy right?",
+            file=sys.stderr,
+        )
 
 
 def told_altitude_m(altitude_km: float | None, mission: Mission) -> tuple[float, float] | None:

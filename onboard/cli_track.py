@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.arguments import output_file
+from onboard.arguments import keep_inputs, output_file
 from onboard.cli_runtime import (
     UNWELL,
     Progress,
@@ -22,8 +22,8 @@ from onboard.cli_runtime import (
 )
 from onboard.errors import ImageError
 from onboard.fix import Fix, Status
-from onboard.frame_list import COLUMNS, TimedImage, read_frame_list
-from onboard.images import read_image
+from onboard.frame_list import COLUMNS, TABLE, TimedImage, read_frame_list
+from onboard.images import as_utf8, read_image
 from onboard.orbit_state import OrbitState
 from onboard.pass_drawing import draw_pass
 from onboard.tracker import Tracker
@@ -48,6 +48,9 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 1 if a frame's own status is of UNWELL."""
     images = read_frame_list(arguments.list)
+    if arguments.map:
+        told = [arguments.list, arguments.list / TABLE, *filter(None, [arguments.camera])]
+        keep_inputs(arguments.map, [*told, *(image.path for image in images)])
     localizer = open_localizer(arguments)
     altitude_m = told_altitude_m(arguments.altitude_km, localizer.mission)
     progress = Progress(len(images))
@@ -77,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 def as_json(image: TimedImage, state: OrbitState, reason: str) -> dict[str, object]:
     """The fields that README names; estimates are None while the status is SEARCHING."""
     return {
-        "image": str(image.path),
+        "image": as_utf8(image.path),
         "time_utc": image.time_utc,
         "status": state.status.value,
         **estimates_json(state),

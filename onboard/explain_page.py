@@ -14,6 +14,7 @@ from onboard.evidence import Evidence
 from onboard.explain import Explanation, Place, explain, to_plain
 from onboard.explain_drawing import Grid, frame_panel, map_panel, numbered, turned_map, world_panel
 from onboard.geodesy import latlon_text
+from onboard.images import as_utf8
 from onboard.localizer import Localizer
 from onboard.rectify import Rectified
 from onboard.whole_file import write_whole
@@ -54,7 +55,7 @@ class Page:
         page = self._drawn(image, frame, evidence, explanation)
         path = self._folder / f"{name}.explain.png"
         write_whole(path, cv2.imencode(".png", page[:, :, ::-1])[1].tobytes())
-        plain = {"image": image, **to_plain(explanation, self._localizer, evidence)}
+        plain = {"image": as_utf8(image), **to_plain(explanation, self._localizer, evidence)}
         write_whole(path.with_suffix(".json"), json.dumps(plain, indent=1))
         return path
 

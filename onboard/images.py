@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onboard.errors import ImageError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+_BESIDE = (".csv", ".yaml", ".yml", ".txt", ".json", ".jsonl", ".md")  # what else belongs into a folder of pictures
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -23,7 +24,8 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise ImageError(f"{path}: {error.strerror}") from error
     picture = decoded(data)
     if picture is None:
-        raise ImageError(f"{path}: is not an image of 8 or 16 bits that OpenCV can read")
+        reason = "is not an image, is cut short, or is not of 8 or 16 bits" if data else "is empty"
+        raise ImageError(f"{path}: {reason}")
     return picture
 
 
@@ -57,12 +59,24 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def image_paths(named: Iterable[str]) -> Iterator[str]:
-    """Files as named, directories as the images in them, in order of name. Raises ImageError for an empty one."""
+    """Files as named, directories as the images in them, in order of name; what else they hold is told on standard
+    error. Raises ImageError for one without images."""
     for name in named:
         if name != "-" and Path(name).is_dir():
-            inside = sorted(path for path in Path(name).iterdir() if path.suffix.lower() in SUFFIXES)
+            # A hidden file is no picture, whatever its name ends in: macOS keeps ._X.jpg beside X.jpg.
+            files = sorted(path for path in Path(name).iterdir() if path.is_file() and not path.name.startswith("."))
+            inside = [path for path in files if path.suffix.lower() in SUFFIXES]
+            others = [path.suffix or "no suffix" for path in files if path.suffix.lower() not in SUFFIXES + _BESIDE]
+            if others:
+                kinds = ", ".join(sorted(set(others)))
+                print(f"nadir: note: {name}: files passed over: {len(others)} ({kinds})", file=sys.stderr)
             if not inside:
                 raise ImageError(f"{name}: a directory without images ({', '.join(SUFFIXES)})")
             yield from map(str, inside)
         else:
             yield name
+
+
+def as_utf8(path: str | Path) -> str:
+    """A file's name for JSON: bytes that are no UTF-8, which a string holds as lone surrogates, are spelt out."""
+    return str(path).encode(errors="backslashreplace").decode()

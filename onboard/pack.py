@@ -89,7 +89,7 @@ def open_pack(path: str | Path) -> Pack:
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest, checked against the hash in its first line and for the format version."""
     try:
-        seal, body = (path / MANIFEST).read_text(encoding="utf-8").split("\n", 1)
+        seal, _, body = (path / MANIFEST).read_text(encoding="utf-8").partition("\n")
     except FileNotFoundError as error:
         raise PackError(
             f"{path}: is no flight pack (no {MANIFEST}); name one with --pack or $NADIR_PACK, "

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import zmq
@@ -177,7 +177,10 @@ class Server:
         except WireError as error:
             return no_fix(Status.BAD_FRAME, str(error), timestamp_ns=timestamp_ns)
         left_ms = None if request.deadline_ms is None else max(0.0, deadline_ms - _since_ms(job.arrived_s))
-        return self._localizer.localize(frame, deadline_ms=left_ms, **request.knowledge)
+        fix = self._localizer.localize(frame, deadline_ms=left_ms, **request.knowledge)
+        if fix.status is Status.TIMEOUT:  # the localizer knows no more than what was left
+            fix = replace(fix, reason=f"not done within {deadline_ms:g} ms, {waited_ms:.0f} ms of them in the queue")
+        return fix
 
 
 def _require_port(bind: str) -> None:

@@ -1,5 +1,6 @@
 """YAML mappings read strictly: an unknown or missing key is an error that names the key and the line."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from reprlib import repr as short
@@ -92,10 +93,16 @@ def _plain(node: yaml.Node) -> Any:
         loader.dispose()
 
 
+# YAML 1.1 takes an exponent for a number's only after a dot and with a sign, and 2e-5 for text.
+_EXPONENTIAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", re.ASCII)
+
+
 def number(low: float, high: float) -> Callable[[Any], float]:
     """A converter to a float within bounds."""
 
     def convert(value: Any) -> float:
+        if isinstance(value, str) and _EXPONENTIAL.fullmatch(value):
+            value = float(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"must be a number, not {short(value)}")
         if not low <= value <= high:

@@ -75,13 +75,16 @@ def test_ros_round_trip(tmp_path: Path) -> None:
     assert (again.matrix == camera.matrix).all() and again.distortion == camera.distortion
 
 
-def test_opencv_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first_line", ["%YAML 1.2", "%YAML:1.0"])  # of OpenCV 5, and of those before
+def test_opencv_file(tmp_path: Path, first_line: str) -> None:
     storage = cv2.FileStorage(str(tmp_path / "c.yaml"), cv2.FILE_STORAGE_WRITE)
     storage.write("image_width", 640)
     storage.write("image_height", 480)
     storage.write("camera_matrix", PLAIN.matrix)
     storage.write("distortion_coefficients", np.array([[-0.2, 0.05, 0.0, 0.0, 0.0]]))
     storage.release()
+    _, content = (tmp_path / "c.yaml").read_text().split("\n", 1)
+    (tmp_path / "c.yaml").write_text(f"{first_line}\n{content}")
     camera = load_camera(tmp_path / "c.yaml")
     assert camera.distortion[0] == -0.2 and (camera.matrix == PLAIN.matrix).all()
 
@@ -97,6 +100,32 @@ def test_kalibr_file(tmp_path: Path) -> None:
 
 
 SIZE, MATRIX = "image_width: 640\nimage_height: 480\n", "camera_matrix: {data: [500,0,320,0,500,240,0,0,1]}\n"
+KALIBR = "intrinsics: [500, 500, 320, 240]\nresolution: [640, 480]\n"
+OPENCV = "%YAML:1.0\n---\n"
+OPENCV_MATRIX = """camera_matrix: !!opencv-matrix
+   rows: 3
+   cols: 3
+   dt: d
+   data: [ 500., 0., 320., 0., 500., 240., 0., 0., 1. ]
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SIZE + MATRIX,
+        "%YAML 1.2\n---\n" + SIZE + MATRIX,
+        SIZE + MATRIX + "distortion_model: ''\n",
+        SIZE + MATRIX + "binning_x: 2\nbinning_y: 2\nroi: {x_offset: 0, y_offset: 0, width: 0, height: 0}\n",
+        SIZE + MATRIX + "roi: {x_offset: 0, y_offset: 0, width: 640, height: 480, do_rectify: false}\n",
+        KALIBR,
+        KALIBR + "distortion_model: none\n",
+    ],
+)
+def test_no_distortion_may_be_left_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    camera = load_camera(tmp_path / "c.yaml")
+    assert (camera.model, camera.distortion, camera.cx, camera.cy) == ("plumb_bob", (), 320, 240)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +155,7 @@ SIZE, MATRIX = "image_width: 640\nimage_height: 480\n", "camera_matrix: {data: [
         ("a: !!python/name:os.system", "python/name"),
         ("[" * 5000 + "]" * 5000, "recursion"),
         (
-            "image_width: 640\nimage_height: 480\ndistortion_model: fancy\n"
+            "image_width: 640\nimage_height: 480\ndistortion_model: fancy\ndistortion_coefficients: {data: []}\n"
             "camera_matrix: {data: [500,0,320,0,500,240,0,0,1]}",
             "fancy",
         ),
@@ -138,6 +167,21 @@ SIZE, MATRIX = "image_width: 640\nimage_height: 480\n", "camera_matrix: {data: [
             "image_width: 640\nimage_height: 480\nmask: gone.png\ncamera_matrix: {data: [500,0,320,0,500,240,0,0,1]}",
             "gone.png",
         ),
+        (SIZE + MATRIX.replace("320", "-1"), r"principal point \(-1, 240\) lies outside the picture of 640x480"),
+        (SIZE + MATRIX.replace("320", "640"), "principal point .*swapped"),
+        (SIZE + MATRIX.replace("240", "480"), "principal point"),
+        (KALIBR.replace("240", "700"), "principal point"),
+        (
+            SIZE + MATRIX + "distortion_model: plumb_bob\ndistortion_coefs: {data: [-0.3]}",
+            "'distortion_coefficients' is m",
+        ),
+        (KALIBR + "distortion_model: radtan\ndistortion_coefs: [-0.3, 0, 0, 0]", "key 'distortion_coeffs' is missing"),
+        (SIZE + MATRIX + "roi: {x_offset: 8, y_offset: 0, width: 320, height: 240}", "roi: is .*'x_offset': 8"),
+        (SIZE + MATRIX + "roi: [0, 0]", "roi: is"),
+        (OPENCV + "camera_matrix: 5\n", "camera_matrix: must be an !!opencv-matrix"),
+        (OPENCV + OPENCV_MATRIX + "img_w: 640\n", "key 'image_width' is missing"),
+        (OPENCV + OPENCV_MATRIX + 'image_width: "wide"\n', "image_width: must be a number"),
+        (OPENCV + OPENCV_MATRIX + SIZE + "dist_coeffs: 5\n", "key 'distortion_coefficients' is missing"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, text: str, says: str) -> None:

@@ -19,8 +19,10 @@ from onboard.arguments import number, whole
 from onboard.camera import Camera
 from onboard.camera_files import load_camera, save_camera
 from onboard.cli import main
+from onboard.cli_localize import as_json
 from onboard.errors import INTERNAL_ERROR, ImageError
-from onboard.images import read_image
+from onboard.fix import Status, no_fix
+from onboard.images import image_paths, read_image
 from onboard.localizer import Localizer
 from onboard.scrubber import Scrubber
 from tests.look import look
@@ -49,13 +51,12 @@ def test_json_lines(pack: Path, photos: Path, capsys: pytest.CaptureFixture) -> 
 
 
 def test_a_tilt_is_told(pack: Path, photos: Path, capsys: pytest.CaptureFixture) -> None:
-    """Told worse, a tilt of nothing leaves the fix wider; one past the horizon is refused."""
+    """Told worse, a tilt of nothing leaves the fix wider."""
     command = ["localize", "--json", "--pack", str(pack), str(photos / "a.png"), "--off-nadir-deg"]
-    for tilt in (["0"], ["0", "--off-nadir-direction-deg", "90", "--off-nadir-sigma-deg", "4"], ["75"]):
-        assert main([*command, *tilt]) == (1 if tilt == ["75"] else 0)
-    usual, wide, beyond = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    for tilt in (["0"], ["0", "--off-nadir-direction-deg", "90", "--off-nadir-sigma-deg", "4"]):
+        assert main([*command, *tilt]) == 0
+    usual, wide = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert usual["status"] == wide["status"] == "FIX" and wide["sigma_m"] > usual["sigma_m"]
-    assert beyond["status"] == "BAD_FRAME" and "passes the Earth by" in beyond["reason"]
 
 
 def test_a_place_is_told(pack: Path, photos: Path, capsys: pytest.CaptureFixture) -> None:
@@ -167,6 +168,24 @@ def test_sensors_of_more_than_8_bits_are_read_as_bright_as_they_are(bits: int, t
         read_image(tmp_path / "float.tif")
 
 
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(ImageError, match=r"a\.jpg: is empty"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for name in ("b.JPG", "a.png", "._a.png", ".hidden.heic", "frames.csv", "c.heic", "d.heic", "README"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert list(image_paths([str(tmp_path)])) == [str(tmp_path / "a.png"), str(tmp_path / "b.JPG")]
+    assert capsys.readouterr().err == f"nadir: note: {tmp_path}: files passed over: 3 (.heic, no suffix)\n"
+
+
+def test_names_that_are_no_utf_8_make_json_all_the_same() -> None:
+    json.dumps(as_json("a\udcff.png", no_fix(Status.DARK, "")), ensure_ascii=False).encode()
+
+
 def test_a_mask_is_made_of_the_frames_that_can_be_read(
     tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture
 ) -> None:
@@ -195,7 +214,37 @@ def test_a_mask_is_made_of_the_frames_that_can_be_read(
         (["localize", "--off-nadir-direction-deg", "90", "x.png"], "add --off-nadir-deg"),
         (["localize", "--near", "91", "0", "10", "x.png"], "latitude and longitude in degrees"),
         (["localize", "--near", "1", "nan", "10", "x.png"], "latitude and longitude in degrees"),
-        (["localize", "--near", "1", "2", "0", "x.png"], "kilometres above 0"),
+        (
+            ["localize", "--near", "1", "2", "0", "x.png"],
+            "--near takes latitude and longitude in degrees, and",
+        ),
+        (["localize", "--near", "1", "2", "1e-300", "x.png"], "0.001 to 20000 kilometres"),
+        (["localize", "--near", "1", "2", "1e308", "x.png"], "0.001 to 20000 kilometres"),
+        (
+            ["localize", "--off-nadir-deg", "75", "x.png"],
+            "--off-nadir-deg: 75 degrees off nadir the camera's axis",
+        ),
+        (
+            ["localize", "--off-nadir-deg", "58", "--altitude-km", "405", "x.png"],
+            "--off-nadir-deg: 58 degrees off nadir the camera's axis meets the ground 64 degrees off its vertical",
+        ),
+        (
+            [
+                "index",
+                "build",
+                "--mission",
+                "m.yaml",
+                "--mosaic",
+                "f.tif",
+                "--out",
+                "p",
+                "--network",
+                "rootsift",
+                "--orientation",
+                "o.onnx",
+            ],
+            "leave it out",
+        ),
         (["camera", "mask", "--camera", "c.yaml", "--out", "o.yaml", "x.png"], "c.yaml: cannot be read"),
     ],
 )
@@ -215,6 +264,8 @@ def test_mistakes_get_one_clear_line(
         ["fly"],
         ["localize"],
         ["localize", "--altitude-km", "5", "x.png"],
+        ["localize", "--pack", "", "x.png"],
+        ["track", "--camera", "", "frames.csv"],
         ["localize", "--off-nadir-deg", "95", "x.png"],
         ["localize", "--off-nadir-deg", "0", "--off-nadir-sigma-deg", "9", "x.png"],
     ],
@@ -223,6 +274,39 @@ def test_wrong_usage_is_2_without_a_traceback(arguments: list[str], capsys: pyte
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2 and "--help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["camera", "new", "./a.png", "--field-of-view-deg", "40", "--out", "a.png"],
+        ["camera", "mask", "--camera", "c.yaml", "--out", "a.png", "."],
+        ["track", "--map", "a.png", "frames.csv"],
+        ["track", "--map", "frames.csv", "."],
+        ["track", "--map", "c.yaml", "--camera", "c.yaml", "."],
+        ["index", "georeference", "a.png", "--bounds", "-180", "-90", "180", "90", "--out", "link.png"],
+    ],
+)
+def test_nothing_is_written_over_what_it_is_made_from(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("a.png", np.zeros((32, 32, 3), np.uint8))
+    save_camera(Camera(32, 32, 30.0, 30.0, 15.5, 15.5), "c.yaml")
+    Path("frames.csv").write_text("file,time_utc\na.png,2026-07-01T10:00:00Z\n")
+    Path("link.png").symlink_to("a.png")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main(arguments) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_principal_point_off_the_middle_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Of cx and cy swapped, say."""
+    for point, noted in (((680.0, 510.0), False), ((485.5, 647.5), True)):
+        save_camera(Camera(1296, 972, 1286.0, 1286.0, *point), tmp_path / "c.yaml")
+        assert main(["localize", "--camera", str(tmp_path / "c.yaml"), str(tmp_path / "gone.png")]) == 1
+        assert ("(485.5, 647.5) is off the middle by -13% of the width and 17%" in capsys.readouterr().err) is noted
 
 
 @pytest.mark.parametrize(

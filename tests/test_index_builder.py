@@ -314,6 +314,13 @@ def test_missions_round_trip(mission_file: Path, tmp_path: Path) -> None:
     assert again.down_cam == (0, 0, 1)
 
 
+@pytest.mark.parametrize("told", ["2e-5", "+.2e-4", "2E-05"])
+def test_a_number_needs_no_dot_before_its_exponent(mission_file: Path, tmp_path: Path, told: str) -> None:
+    text = MISSION.replace("camera.yaml", str(mission_file.parent / "camera.yaml"))
+    (tmp_path / "m.yaml").write_text(text.replace("1.0e-4", told))
+    assert load_mission(tmp_path / "m.yaml").false_fix_probability == 2e-5
+
+
 def test_a_mission_mounts_its_camera(mission_file: Path, tmp_path: Path) -> None:
     text = MISSION.replace("camera.yaml", str(mission_file.parent / "camera.yaml"))
     (tmp_path / "m.yaml").write_text(text + "off_nadir_deg: 30\noff_nadir_direction_deg: 90\n")

@@ -56,6 +56,12 @@ def test_no_pack_at_all(tmp_path: Path) -> None:
         Localizer(tmp_path)
 
 
+def test_an_empty_manifest_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "manifest.yaml").touch()
+    with pytest.raises(PackError, match="is damaged or was edited"):
+        open_pack(tmp_path)
+
+
 def test_other_formats_are_refused(copy: Path) -> None:
     manifest = read_manifest(copy)
     (copy / "manifest.yaml").write_text(sealed_manifest({**manifest, "format": 99}))

@@ -261,6 +261,18 @@ def test_a_frame_whose_deadline_passed_in_the_queue_is_not_solved(served):
     assert len(recorder.asked) == 1
 
 
+def test_a_frame_that_is_late_is_told_the_deadline_that_its_sender_gave(served, monkeypatch):
+    server, recorder = served
+
+    def late(frame, deadline_ms):
+        assert deadline_ms < 5000
+        return no_fix(Status.TIMEOUT, f"not done within {deadline_ms:g} ms")
+
+    monkeypatch.setattr(recorder, "localize", late)
+    reply = Client(server).ask(wire.frame_message(1, FRAME, deadline_ms=5000))
+    assert reply["status"] == "TIMEOUT" and reply["reason"].startswith("not done within 5000 ms, ")
+
+
 @pytest.mark.parametrize(
     "picture, says",
     [
