@@ -23,9 +23,7 @@ from onboard.explain_page import Page
 from onboard.fix import Fix, Prior, Status, Vertical, no_fix
 from onboard.images import as_utf8, image_paths, read_image
 from onboard.intake import Rejected
-from onboard.knowledge import knowledge_of
 from onboard.localizer import Localizer
-from onboard.mission import Mission
 from onboard.plugins import service
 
 _NEAR_KM = 0.001, 20_000  # nothing is known better; farther off is nowhere on Earth
@@ -74,10 +72,10 @@ def _vertical(arguments: argparse.Namespace, pointing_sigma_deg: float) -> Verti
     return Vertical.off_nadir(off, arguments.off_nadir_direction_deg or 0.0, sigma_rad)
 
 
-def _require_ground(mission: Mission, altitude_m: tuple[float, float] | None, vertical: Vertical | None) -> None:
+def _require_ground(localizer: Localizer, altitude_m: tuple[float, float] | None, vertical: Vertical | None) -> None:
     """Told of all pictures alike, so told wrong of all: better refused before the first."""
     try:
-        knowledge_of(mission, altitude_m, vertical=vertical)
+        localizer.knowledge(altitude_m, vertical=vertical)
     except Rejected as error:
         raise UsageError(f"{'--altitude-km' if vertical is None else '--off-nadir-deg'}: {error}") from error
 
@@ -102,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     localizer = open_localizer(arguments)
     altitude_m = told_altitude_m(arguments.altitude_km, localizer.mission)
     vertical = _vertical(arguments, localizer.mission.pointing_sigma_deg)
-    _require_ground(localizer.mission, altitude_m, vertical)
+    _require_ground(localizer, altitude_m, vertical)
     page = _page(arguments, paths, localizer) if arguments.explain else None
     unwell = False
     progress = Progress(len(paths))

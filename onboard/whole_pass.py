@@ -64,7 +64,7 @@ def looking_back(looks: Sequence[Look]) -> list[OrbitState]:
     orbits = [list(group) for _, group in groupby(looks, key=lambda look: look.orbit and look.orbit.founders_s)]
     for group in reversed(orbits):
         held = group[0].orbit is not None
-        contradicted = held and another is not None and not _lost(group[-1], another)
+        contradicted = another is not None and _holds(group[-1], another.timestamp_ns)
         if held and not contradicted:
             steps = _steps(group)
         answers += [_state(steps, look, contradicted) for look in reversed(group)]
@@ -74,18 +74,21 @@ def looking_back(looks: Sequence[Look]) -> list[OrbitState]:
     return answers[::-1]
 
 
-def _lost(last: Look, following: Look) -> bool:
-    """Whether the orbit held at one frame says nothing any more at another."""
-    orbit, away_s = last.orbit, (following.timestamp_ns - last.timestamp_ns) / 1e9
-    return orbit is not None and orbit.at(orbit.estimate.time_s + away_s) is None
-
-
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """An orbit at the time of a frame, by all of its frames."""
+    """An orbit at the time of a frame."""
 
     timestamp_ns: int
     orbit: TrackedOrbit
+
+    def at(self, timestamp_ns: int) -> TrackedOrbit | None:
+        """The orbit predicted for another time; None where that says nothing."""
+        return self.orbit.at(self.orbit.estimate.time_s + (timestamp_ns - self.timestamp_ns) / 1e9)
+
+
+def _holds(look: Look, timestamp_ns: int) -> bool:
+    """Whether the orbit held at a frame, if one was, still says something at a later time."""
+    return look.orbit is not None and _Step(look.timestamp_ns, look.orbit).at(timestamp_ns) is not None
 
 
 def _steps(looks: Sequence[Look]) -> list[_Step]:
@@ -109,8 +112,7 @@ def _state(steps: Sequence[_Step], look: Look, contradicted: bool) -> OrbitState
         return doubt if contradicted else look.state
     after = bisect_left(steps, look.timestamp_ns, key=lambda step: step.timestamp_ns)
     near = min(steps[max(0, after - 1) : after + 1], key=lambda step: abs(step.timestamp_ns - look.timestamp_ns))
-    away_s = (look.timestamp_ns - near.timestamp_ns) / 1e9
-    there = near.orbit.at(near.orbit.estimate.time_s + away_s)
+    there = near.at(look.timestamp_ns)
     if there is None:
         return doubt if contradicted else look.state
     since_s = there.estimate.time_s - np.array(there.founders_s)

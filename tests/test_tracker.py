@@ -405,7 +405,7 @@ def test_after_hours_without_a_frame_errors_are_as_large_as_stated_now_and_befor
             state = tracker.state_at(time_ns(time_s))
             off = np.concatenate([state.position_ecef_m, state.velocity_ecef_m_s]) - true
             errors.append(off @ np.linalg.solve(state.covariance, off))
-    assert np.mean(errors) < 9 and np.max(errors) < 40, np.reshape(errors, (6, -1))  # 6 is right; it were 300 once
+    assert np.mean(errors) < 9 and np.max(errors) < 40, np.reshape(errors, (6, -1))  # 6 is right; it was 300 once
 
 
 def test_no_prediction_goes_farther_than_coasting_does():
