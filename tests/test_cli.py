@@ -95,7 +95,7 @@ def test_what_does_not_come_of_the_picture_makes_the_exit_code_1(
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((640, 640, 3), np.uint8))
     assert main(command) == 0
     with monkeypatch.context() as broken:
-        broken.setattr(Localizer, "knowledge", lambda *_: {}["gone"])
+        broken.setattr(Localizer, "_localize", lambda *_: {}["gone"])
         assert main(command) == 1
     monkeypatch.setattr(Scrubber, "_look", lambda _: "some array changed in memory")
     assert main(command) == 1
