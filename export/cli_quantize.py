@@ -7,7 +7,7 @@ from pathlib import Path
 
 from export.cli_common import earth_arguments, settings_of, studio
 from export.json_file import write_json
-from onboard.arguments import output_file, whole
+from onboard.arguments import keep_inputs, output_file, whole
 from onboard.encoder import Encoder
 from onboard.patch_model import PATCHES_AT_ONCE
 
@@ -48,6 +48,7 @@ def _model_file(text: str) -> Path:
 def run_quantize(arguments: argparse.Namespace) -> int:
     from export.quantize import calibration_views, quantize
 
+    keep_inputs(arguments.out, [arguments.model])
     encoder = Encoder(arguments.model)
     rendered = studio(arguments, encoder.span_m, encoder.size)
     views = calibration_views(rendered, encoder.turns, encoder.reach_m, arguments.views, arguments.seed)
@@ -62,6 +63,7 @@ def run_quantize(arguments: argparse.Namespace) -> int:
 def run_quantize_local(arguments: argparse.Namespace) -> int:
     from export.quantize_patches import TOLERATED, quantize_descriptor
 
+    keep_inputs(arguments.out, [arguments.model])
     report = quantize_descriptor(arguments.model, arguments.out, arguments.pairs, arguments.patches, arguments.seed)
     write_json(arguments.out.with_suffix(".json"), {"settings": settings_of(arguments), **asdict(report)})
     for name, one in (("float32", report.float32), ("int8", report.int8)):

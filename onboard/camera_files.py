@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from onboard.camera import Camera
+from onboard.camera import MODELS, Camera
 from onboard.errors import CameraError
 from onboard.geodesy import Array
 from onboard.whole_file import write_whole
@@ -64,6 +64,8 @@ def _from_ros(path: Path, data: dict[str, Any], named: Named) -> Camera:
     model, distortion = data.get("distortion_model"), []
     if model or "distortion_coefficients" in data:
         distortion = _data(data, "distortion_coefficients")
+    if distortion and not model:
+        raise CameraError(f"distortion_model: is missing; say whose the coefficients are: {', '.join(MODELS)}")
     mask = None
     if data.get("mask"):
         if not isinstance(data["mask"], str):

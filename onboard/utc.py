@@ -20,7 +20,10 @@ def utc_time(text: str) -> np.datetime64:
         raise ValueError(f"{text!r} is no UTC time ({error})") from None
     if offset in (None, "Z"):
         return time
-    minutes = int(offset[1:3]) * 60 + int(offset[4:6])
+    hours, minutes = int(offset[1:3]), int(offset[4:6])
+    if hours > 14 or minutes > 59:
+        raise ValueError(f"{text!r} is no UTC time (no clock is {offset} from UTC)")
+    minutes += 60 * hours
     return time + np.timedelta64(minutes if offset[0] == "-" else -minutes, "m")
 
 

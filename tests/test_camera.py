@@ -175,6 +175,10 @@ def test_no_distortion_may_be_left_out(tmp_path: Path, text: str) -> None:
             SIZE + MATRIX + "distortion_model: plumb_bob\ndistortion_coefs: {data: [-0.3]}",
             "'distortion_coefficients' is m",
         ),
+        (
+            SIZE + MATRIX + "distortion_modl: equidistant\ndistortion_coefficients: {data: [-0.3, 0, 0, 0]}",
+            "model: is m",
+        ),
         (KALIBR + "distortion_model: radtan\ndistortion_coefs: [-0.3, 0, 0, 0]", "key 'distortion_coeffs' is missing"),
         (SIZE + MATRIX + "roi: {x_offset: 8, y_offset: 0, width: 320, height: 240}", "roi: is .*'x_offset': 8"),
         (SIZE + MATRIX + "roi: [0, 0]", "roi: is"),

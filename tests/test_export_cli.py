@@ -48,6 +48,14 @@ def test_no_steps_leave_the_closed_form(tmp_path: Path) -> None:
     assert float(((frames @ maps.T).argmax(axis=1) == np.arange(40)).mean()) > 0.5
 
 
+@pytest.mark.parametrize("verb", ["quantize --mosaic F.tif", "quantize-local --pairs DIR"])
+def test_no_network_is_quantized_over_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    network = tmp_path / "network.onnx"
+    network.write_bytes(b"a network")
+    assert main(["export", *verb.split(), "--model", str(network), "--out", str(network)]) == 2
+    assert "would overwrite" in capsys.readouterr().err and network.read_bytes() == b"a network"
+
+
 @pytest.mark.usefixtures("small_earth")
 def test_another_teacher_of_the_same_name_is_another_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -291,6 +291,16 @@ def test_times_are_utc_whatever_the_zone() -> None:
     assert utc_time("2026-07-01T12:00:00+02:00") == utc_time("2026-07-01T10:00:00Z") == utc_time("2026-07-01 10:00")
     assert utc_time("2026-07-01") == np.datetime64("2026-07-01T00:00:00.000000")
     assert utc_time("2026-07-01T10:00:00.123456789Z") == np.datetime64("2026-07-01T10:00:00.123456")
-    for text in ("", "now", "today", "2026", "NaT", "2026-13-01", "2026-07-01T25:00", "10:00:00"):
+    for text in (
+        "",
+        "now",
+        "today",
+        "2026",
+        "NaT",
+        "2026-13-01",
+        "2026-07-01T25:00",
+        "10:00:00",
+        "2026-07-01T10:00+99:00",
+    ):
         with pytest.raises(ValueError, match="is no UTC time"):
             utc_time(text)
