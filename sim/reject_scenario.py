@@ -1,6 +1,7 @@
 """Scenario ``reject``: frames that should give no fix, and in which any fix must at least be right."""
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class RejectScenario:
     def shots(self) -> list[Shot]:
         kinds = self.kinds
         shots: list[Shot] = []
-        for number, (name, kind) in enumerate(kinds.items()):
+        for number, (name, kind) in enumerate(islice(kinds.items(), self.frames)):
             shots += self._shots_of(name, kind, range(number, self.frames, len(kinds)))
         return sorted(shots, key=lambda shot: shot.index)
 

@@ -119,6 +119,13 @@ def test_frames_of_land_and_reject_do_not_depend_on_how_many_there_are():
             assert one.look == other.look and (one.ecef_from_cam == other.ecef_from_cam).all()
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_fewer_frames_than_kinds_are_of_the_first_kinds(hard: bool) -> None:
+    few, more = (RejectScenario(MISSION, frames, 4, Ground(Covered(), HalfOcean()), hard=hard) for frames in (3, 14))
+    assert [shot.seed for shot in few.shots()] == [shot.seed for shot in more.shots()[:3]]
+    assert [shot.group for shot in few.shots()] == list(few.kinds)[:3]
+
+
 def test_the_reject_set_holds_what_its_names_say():
     shots = RejectScenario(MISSION, 70, 4, GROUND).shots()
     assert Counter(shot.group for shot in shots) == dict.fromkeys(REJECT, 10)
