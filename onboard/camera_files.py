@@ -1,5 +1,6 @@
 """Cameras from ROS CameraInfo, OpenCV FileStorage and Kalibr YAML; written back as ROS CameraInfo."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from reprlib import repr as short
@@ -35,7 +36,7 @@ def load_camera(path: str | Path, named: Named | None = None) -> Camera:
         raise CameraError(f"{path}: cannot be read ({error})") from error
     try:
         # Of old FileStorages the first line tells; OpenCV 5 begins them as any YAML may begin.
-        if content.startswith("%YAML:") or "!!opencv-matrix" in content:
+        if content.startswith("%YAML:") or re.search(r"^[^#\n]*:\s*!!opencv-matrix", content, re.MULTILINE):
             return _from_opencv(path, content)
         data = yaml.safe_load(content)
         if not isinstance(data, dict):
@@ -91,9 +92,18 @@ def _from_opencv(path: Path, content: str) -> Camera:
     k = _matrix(storage, "camera_matrix")
     size = [_number(storage, "image_width"), _number(storage, "image_height")]
     coefficients = _matrix(storage, "distortion_coefficients").ravel().tolist()
+    for key in ("roi", "mask"):
+        if not storage.getNode(key).empty():
+            raise CameraError(f"{key}: is not read from OpenCV's files; write the camera as a ROS CameraInfo")
     # OpenCV's calibration sample marks fisheye cameras so; everything else is its rational family.
-    fisheye = storage.getNode("fisheye_model").real() == 1
+    fisheye = not storage.getNode("fisheye_model").empty() and _number(storage, "fisheye_model") == 1
     model = "equidistant" if fisheye else ("plumb_bob" if len(coefficients) <= 5 else "rational_polynomial")
+    told = storage.getNode("distortion_model")
+    if not told.empty() and told.string() != model:
+        raise CameraError(
+            f"distortion_model: is {told.string()!r}, but an OpenCV file of these numbers is {model}: "
+            "leave it out (fisheye_model: 1 says equidistant), or write a ROS CameraInfo"
+        )
     return _camera(size, k, model, coefficients, path.stem, None)
 
 
@@ -172,8 +182,13 @@ def _numbers(told: Any, key: str, count: int | None = None) -> list[float]:
     return numbers
 
 
+def mask_file(path: Path) -> Path:
+    """Where `save_camera` writes a camera's mask: ``<stem>_mask.png`` beside its file."""
+    return path.with_name(f"{path.stem}_mask.png")
+
+
 def save_camera(camera: Camera, path: str | Path) -> None:
-    """Write ROS CameraInfo, and the mask as ``<stem>_mask.png`` beside it when there is one."""
+    """Write ROS CameraInfo, and the mask beside it when there is one."""
     path = Path(path)
     matrix = [float(value) for value in camera.matrix.ravel()]
     data: dict[str, Any] = {
@@ -185,9 +200,9 @@ def save_camera(camera: Camera, path: str | Path) -> None:
         "distortion_coefficients": {"rows": 1, "cols": len(camera.distortion), "data": list(camera.distortion)},
     }
     if camera.mask is not None:
-        data["mask"] = f"{path.stem}_mask.png"
+        data["mask"] = mask_file(path).name
         encoded, png = cv2.imencode(".png", camera.mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
         if not encoded:
             raise CameraError(f"{path}: its mask could not be written")
-        write_whole(path.parent / data["mask"], png.tobytes())
+        write_whole(mask_file(path), png.tobytes())
     write_whole(path, yaml.safe_dump(data, sort_keys=False, default_flow_style=None))

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.arguments import keep_inputs, number, output_file
+from onboard.arguments import keep_inputs, named_file, number, output_file
 from onboard.camera import Camera
-from onboard.camera_files import load_camera, save_camera
+from onboard.camera_files import load_camera, mask_file, save_camera
 from onboard.camera_mask import estimate_mask
 from onboard.errors import ImageError, UsageError
 from onboard.images import image_paths, read_image
@@ -32,7 +32,7 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
     new.set_defaults(run=run_new)
     parser = actions.add_parser("mask", help="find rim and structure from many frames, write the camera with its mask")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="frames of one flight, or a directory of them")
-    parser.add_argument("--camera", required=True, help="camera file")
+    parser.add_argument("--camera", required=True, type=named_file, help="camera file")
     parser.add_argument("--out", required=True, type=output_file, help="camera file to write; the mask goes beside it")
     parser.set_defaults(run=run)
 
@@ -54,7 +54,8 @@ def run_new(arguments: argparse.Namespace) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 1 if an image could not be read: the others are used."""
     paths = list(image_paths(arguments.images))
-    keep_inputs(arguments.out, paths)
+    for out in (arguments.out, mask_file(arguments.out)):
+        keep_inputs(out, paths)
     camera, unread = load_camera(arguments.camera), []
 
     def frames() -> Iterator[NDArray[np.uint8]]:

@@ -3,9 +3,8 @@
 import argparse
 import json
 import math
-from pathlib import Path
 
-from onboard.arguments import number
+from onboard.arguments import named_file, number
 from onboard.cli_runtime import (
     UNWELL,
     Progress,
@@ -53,8 +52,12 @@ def add_verb(subparsers: argparse._SubParsersAction) -> None:
         help="where it was taken as far as you know, and how well (1-sigma): more is found, and nothing elsewhere",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="JSON lines on stdout")
-    parser.add_argument("--explain", type=Path, metavar="DIR", help="write there what was seen in each image, and why")
-    parser.add_argument("--mosaic", type=Path, metavar="F.tif", help="with --explain: draw this map beside the frame")
+    parser.add_argument(
+        "--explain", type=named_file, metavar="DIR", help="write there what was seen in each image, and why"
+    )
+    parser.add_argument(
+        "--mosaic", type=named_file, metavar="F.tif", help="with --explain: draw this map beside the frame"
+    )
     parser.set_defaults(run=run)
 
 

@@ -3,12 +3,11 @@
 import argparse
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.arguments import keep_inputs, output_file
+from onboard.arguments import keep_inputs, named_file, output_file
 from onboard.cli_runtime import (
     UNWELL,
     Progress,
@@ -33,7 +32,7 @@ from onboard.whole_pass import whole_pass
 def add_verb(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("track", help="tell where the images of a pass were taken, by all of them together")
     parser.add_argument(
-        "list", type=Path, metavar="FRAMES.csv",
+        "list", type=named_file, metavar="FRAMES.csv",
         help=f"what was taken when: columns {' and '.join(COLUMNS)}, files beside it (or a folder with one of that "
         "name); the camera must be held alike along the track",
     )  # fmt: skip

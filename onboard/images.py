@@ -60,11 +60,14 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 def image_paths(named: Iterable[str]) -> Iterator[str]:
     """Files as named, directories as the images in them, in order of name; what else they hold is told on standard
-    error. Raises ImageError for one without images."""
+    error. Raises ImageError for one without images, and for an empty name."""
     for name in named:
+        if not name:
+            raise ImageError("an image's name is empty (a variable that is not set?)")
         if name != "-" and Path(name).is_dir():
             # A hidden file is no picture, whatever its name ends in: macOS keeps ._X.jpg beside X.jpg.
-            files = sorted(path for path in Path(name).iterdir() if path.is_file() and not path.name.startswith("."))
+            shown = [path for path in Path(name).iterdir() if not path.name.startswith(".")]
+            files = sorted(path for path in shown if path.is_file() or not path.exists())  # a link to nothing is told
             inside = [path for path in files if path.suffix.lower() in SUFFIXES]
             others = [path.suffix or "no suffix" for path in files if path.suffix.lower() not in SUFFIXES + _BESIDE]
             if others:

@@ -155,7 +155,7 @@ class Tracker:
         self._erred = True
         if self._orbit is None:
             self._last = searching(reason, now)
-            return self._last
+            return deepcopy(self._last)
         return self._unchanged(reason)
 
     def _unchanged(self, reason: str) -> OrbitState:

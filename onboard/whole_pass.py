@@ -64,7 +64,7 @@ def looking_back(looks: Sequence[Look]) -> list[OrbitState]:
     orbits = [list(group) for _, group in groupby(looks, key=lambda look: look.orbit and look.orbit.founders_s)]
     for group in reversed(orbits):
         held = group[0].orbit is not None
-        contradicted = another is not None and _holds(group[-1], another.timestamp_ns)
+        contradicted = another is not None and _holds(group, another.timestamp_ns)
         if held and not contradicted:
             steps = _steps(group)
         answers += [_state(steps, look, contradicted) for look in reversed(group)]
@@ -86,9 +86,14 @@ class _Step:
         return self.orbit.at(self.orbit.estimate.time_s + (timestamp_ns - self.timestamp_ns) / 1e9)
 
 
-def _holds(look: Look, timestamp_ns: int) -> bool:
-    """Whether the orbit held at a frame, if one was, still says something at a later time."""
-    return look.orbit is not None and _Step(look.timestamp_ns, look.orbit).at(timestamp_ns) is not None
+def _holds(looks: Sequence[Look], timestamp_ns: int) -> bool:
+    """Whether the orbit that frames held last, if they held one, still says something at a later time. It is of the
+    first frame that held it so: what a tracker could not look at left it as it was."""
+    orbit = looks[-1].orbit
+    if orbit is None:
+        return False
+    first = next(look for look in looks if look.orbit is orbit)
+    return _Step(first.timestamp_ns, orbit).at(timestamp_ns) is not None
 
 
 def _steps(looks: Sequence[Look]) -> list[_Step]:

@@ -110,10 +110,28 @@ OPENCV_MATRIX = """camera_matrix: !!opencv-matrix
 """
 
 
+OPENCV_CAMERA = (
+    "image_width: 640\nimage_height: 480\n"
+    + OPENCV_MATRIX
+    + OPENCV_MATRIX.replace("camera_matrix", "distortion_coefficients")
+    .replace("rows: 3", "rows: 1")
+    .replace("cols: 3", "cols: 4")
+    .replace("500., 0., 320., 0., 500., 240., 0., 0., 1.", "-0.1, 0., 0., 0.")
+)
+
+
+@pytest.mark.parametrize("text", [OPENCV_CAMERA, OPENCV + OPENCV_CAMERA + "distortion_model: plumb_bob\n"])
+def test_files_of_opencv_with_and_without_their_first_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    camera = load_camera(tmp_path / "c.yaml")
+    assert (camera.model, camera.distortion, camera.fx) == ("plumb_bob", (-0.1, 0.0, 0.0, 0.0), 500.0)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         SIZE + MATRIX,
+        "# once an !!opencv-matrix: not any more\n" + SIZE + MATRIX,
         "%YAML 1.2\n---\n" + SIZE + MATRIX,
         SIZE + MATRIX + "distortion_model: ''\n",
         SIZE + MATRIX + "binning_x: 2\nbinning_y: 2\nroi: {x_offset: 0, y_offset: 0, width: 0, height: 0}\n",
@@ -141,7 +159,10 @@ def test_no_distortion_may_be_left_out(tmp_path: Path, text: str) -> None:
         (SIZE + "camera_matrix: {data: [500,0,320,1,500,240,0,0,1]}", "fx 0 cx, 0 fy cy, 0 0 1"),
         (SIZE + "camera_matrix: {data: [500,0,320,0,.inf,240,0,0,1]}", "camera_matrix: must be 9 finite"),
         (SIZE + MATRIX + "distortion_coefficients: null", "distortion_coefficients: must be a mapping"),
-        (SIZE + MATRIX + "distortion_coefficients: {data: [0, 0, x, 0]}", "distortion_coefficients: must be"),
+        (
+            SIZE + MATRIX + "distortion_model: plumb_bob\ndistortion_coefficients: {data: [0, 0, x, 0]}",
+            "distortion_coefficients: must be",
+        ),
         (SIZE + MATRIX + "mask: [1]", "mask: must be a file's name"),
         ("image_width: .inf\nimage_height: 480\n" + MATRIX, "image_width and image_height"),
         ("image_width: 640.5\nimage_height: 480\n" + MATRIX, "whole pixels"),
@@ -184,6 +205,13 @@ def test_no_distortion_may_be_left_out(tmp_path: Path, text: str) -> None:
         (SIZE + MATRIX + "roi: [0, 0]", "roi: is"),
         (OPENCV + "camera_matrix: 5\n", "camera_matrix: must be an !!opencv-matrix"),
         (OPENCV + OPENCV_MATRIX + "img_w: 640\n", "key 'image_width' is missing"),
+        (
+            OPENCV + OPENCV_CAMERA + "distortion_model: equidistant\n",
+            "distortion_model: is 'equidistant', but .*plumb_bob",
+        ),
+        (OPENCV + OPENCV_CAMERA + 'fisheye_model: "true"\n', "fisheye_model: must be a number"),
+        (OPENCV + OPENCV_CAMERA + "mask: rim.png\n", "mask: is not read from OpenCV"),
+        (OPENCV_CAMERA + "roi: {x_offset: 100}\n", "roi: is not read from OpenCV"),
         (OPENCV + OPENCV_MATRIX + 'image_width: "wide"\n', "image_width: must be a number"),
         (OPENCV + OPENCV_MATRIX + SIZE + "dist_coeffs: 5\n", "key 'distortion_coefficients' is missing"),
     ],

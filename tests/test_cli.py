@@ -178,7 +178,8 @@ def test_of_a_folder_the_pictures_are_taken_and_the_rest_is_told(tmp_path: Path,
     for name in ("b.JPG", "a.png", "._a.png", ".hidden.heic", "frames.csv", "c.heic", "d.heic", "README"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert list(image_paths([str(tmp_path)])) == [str(tmp_path / "a.png"), str(tmp_path / "b.JPG")]
+    (tmp_path / "z.png").symlink_to(tmp_path / "gone.png")  # to be told of as unreadable
+    assert list(image_paths([str(tmp_path)])) == [str(tmp_path / name) for name in ("a.png", "b.JPG", "z.png")]
     assert capsys.readouterr().err == f"nadir: note: {tmp_path}: files passed over: 3 (.heic, no suffix)\n"
 
 
@@ -281,6 +282,7 @@ def test_wrong_usage_is_2_without_a_traceback(arguments: list[str], capsys: pyte
     [
         ["camera", "new", "./a.png", "--field-of-view-deg", "40", "--out", "a.png"],
         ["camera", "mask", "--camera", "c.yaml", "--out", "a.png", "."],
+        ["camera", "mask", "--camera", "c.yaml", "--out", "a.yaml", "a_mask.png"],
         ["track", "--map", "a.png", "frames.csv"],
         ["track", "--map", "frames.csv", "."],
         ["track", "--map", "c.yaml", "--camera", "c.yaml", "."],
@@ -291,7 +293,8 @@ def test_nothing_is_written_over_what_it_is_made_from(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    cv2.imwrite("a.png", np.zeros((32, 32, 3), np.uint8))
+    for name in ("a.png", "a_mask.png"):
+        cv2.imwrite(name, np.zeros((32, 32, 3), np.uint8))
     save_camera(Camera(32, 32, 30.0, 30.0, 15.5, 15.5), "c.yaml")
     Path("frames.csv").write_text("file,time_utc\na.png,2026-07-01T10:00:00Z\n")
     Path("link.png").symlink_to("a.png")

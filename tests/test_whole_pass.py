@@ -4,6 +4,7 @@ contradict one another, and the command line."""
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -304,3 +305,22 @@ def test_times_are_utc_whatever_the_zone() -> None:
     ):
         with pytest.raises(ValueError, match="is no UTC time"):
             utc_time(text)
+
+
+@pytest.mark.parametrize("late", [NIGHT, None])
+def test_an_orbit_lost_in_a_gap_is_not_contradicted_whatever_the_last_frame_in_it_was(late: Sighting | None) -> None:
+    """A day and an hour after the newest frame that was used nothing is left of an orbit; a frame of the gap that could
+    not be looked at (None) left it as it was long before."""
+
+    class Faulty(ToldLocalizer):
+        def sight(self, frame: Sighting | None, **told: Any) -> Sighting:
+            if frame is None:
+                raise RuntimeError("no frame")
+            return super().sight(frame, **told)
+
+    rng = np.random.default_rng(1)
+    times_s = np.array([0.0, 60.0, 120.0, 180.0, 180.0 + 20 * 3600, 180.0 + 25 * 3600])
+    frames = [strong(state, rng) if i != 4 else late for i, state in enumerate(states(times_s))]
+    tracker = Tracker(Faulty(), MOUNT_DEG)
+    known = whole_pass(tracker, zip(frames, map(time_ns, times_s), strict=True), ALTITUDE_M)
+    assert all(known[:4]) and not any("contradicted" in state.reason for state in known)
